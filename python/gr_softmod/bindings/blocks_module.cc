@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <pybind11/pybind11.h>
+
+namespace py = pybind11;
+
+PYBIND11_MODULE(softmod_python, m)
+{
+    // Registers gr.block, gr.sync_block and the rest: base classes of ours.
+    py::module::import("gnuradio.gr");
+    m.doc() = "The GNU Radio blocks.";
+}

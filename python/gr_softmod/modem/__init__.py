@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The differentiable modem (torch): bits to symbols to soft bits, with gradients all the way."""
