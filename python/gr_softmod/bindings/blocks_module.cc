@@ -3,9 +3,12 @@
 
 namespace py = pybind11;
 
+void bind_finite_cc(py::module& m);
+
 PYBIND11_MODULE(softmod_python, m)
 {
     // Registers gr.block, gr.sync_block and the rest: base classes of ours.
     py::module::import("gnuradio.gr");
     m.doc() = "The GNU Radio blocks.";
+    bind_finite_cc(m);
 }
