@@ -3,4 +3,12 @@
 
 namespace py = pybind11;
 
-PYBIND11_MODULE(_kernels, m) { m.doc() = "The C++ kernels, without GNU Radio."; }
+void bind_soft_demap(py::module& m);
+void bind_soft_map(py::module& m);
+
+PYBIND11_MODULE(_kernels, m)
+{
+    m.doc() = "The C++ kernels, without GNU Radio.";
+    bind_soft_demap(m);
+    bind_soft_map(m);
+}
