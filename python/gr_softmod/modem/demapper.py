@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Demodulator: symbols to log-likelihood ratios, soft bits or bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gr_softmod.constellation import Constellation
+from gr_softmod.modem.arguments import NoiseVar, check_noise_var, check_priors, check_symbols
+from gr_softmod.modem.mapper import turn
+from gr_softmod.modem.points import Points, as_points
+from gr_softmod.modem.soft_bits import check_temperature, soft_bits
+from gr_softmod.modem.soft_demap import soft_demap
+
+METHODS = ("exact", "maxlog")
+
+
+class Demodulator(nn.Module):
+    """Symbols to log-likelihood ratios.
+
+    llr[..., k] = ln P(b_k=1 | y) - ln P(b_k=0 | y), with P(y | s) proportional to exp(-|y - s|^2 / noise_var).
+
+    Args:
+        constellation: a Constellation, its name, an array of points by label, or a module with points (trained, shaped).
+        method: "exact" (log-MAP) or "maxlog".
+        temperature: ``forward_soft`` gives sigmoid(llr / temperature).
+        straight_through: ``forward_soft`` gives 0 and 1 with the gradient of the soft bits.
+    Shape:
+        symbols [..., N] complex, noise_var broadcastable to it -> llr [..., N * m] float, first bit of a symbol first.
+    Source:
+        Hagenauer, Offer, Papke, "Iterative decoding of binary block and convolutional codes", 1996, eq. 9.
+
+    Computes in float32 (float64 for complex128 symbols) whatever the autocast setting. Every finite input gives finite
+    LLRs: they saturate near 1e35, and a noise_var below 1e-30 counts as 1e-30. A symbol that is NaN gives NaN LLRs.
+    """
+
+    def __init__(
+        self,
+        constellation: Points | Constellation | str | Any,
+        method: str = "exact",
+        *,
+        temperature: float = 1.0,
+        straight_through: bool = False,
+    ) -> None:
+        super().__init__()
+        if method not in METHODS:
+            raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
+        self.points = as_points(constellation)
+        self.method = method
+        self.temperature = check_temperature(temperature)
+        self.straight_through = straight_through
+
+    @property
+    def bits_per_symbol(self) -> int:
+        return self.points.bits_per_symbol
+
+    def extra_repr(self) -> str:
+        return f"method={self.method!r}"
+
+    def forward(self, symbols: Tensor, noise_var: NoiseVar, priors: Tensor | None = None) -> Tensor:
+        """A posteriori LLRs; the extrinsic ones are these less the priors.
+
+        Args:
+            symbols: complex [..., N].
+            noise_var: E|n|^2 of the complex noise, a number or broadcastable to the symbols.
+            priors: LLRs broadcastable to [..., N * m], or [m] for every symbol alike.
+        Raises:
+            ValueError: symbols are not complex; noise_var is not positive and finite (values of a tensor: eager mode on
+                a CPU only, elsewhere the LLRs are NaN); shapes do not fit.
+        """
+        symbols = check_symbols(symbols)
+        m = self.bits_per_symbol
+        noise = check_noise_var(noise_var, symbols)
+        real = noise.dtype
+        received = turn(symbols, -self.points.rotation)
+        tables = self.points.tables(real, noise_var if isinstance(noise_var, Tensor) else noise[0])
+        tables = tuple(_for_each_symbol(table, symbols) for table in tables)
+        llr = soft_demap(
+            received.reshape(-1), noise, check_priors(priors, symbols, m), self.method, self.points.axes, tables
+        )
+        return llr.reshape(*symbols.shape[:-1], symbols.shape[-1] * m)
+
+    def forward_soft(self, symbols: Tensor, noise_var: NoiseVar, priors: Tensor | None = None) -> Tensor:
+        """Soft bits P(b=1 | y) [..., N * m]: the sigmoid of :meth:`forward`, at the module's temperature."""
+        return soft_bits(self(symbols, noise_var, priors), self.temperature, straight_through=self.straight_through)
+
+    def hard(self, symbols: Tensor, noise_var: NoiseVar = 1.0, priors: Tensor | None = None) -> Tensor:
+        """Decided bits, uint8 [..., N * m]: 1 where the LLR is positive.
+
+        Without priors the "maxlog" decision is that of the nearest point, whatever ``noise_var`` is.
+        """
+        return (self(symbols, noise_var, priors) > 0).to(torch.uint8)
+
+
+def _for_each_symbol(table: Tensor | None, symbols: Tensor) -> Tensor | None:
+    """A table [D, ..., L] that depends on noise_var [...] as [D, L, n]; others as they are."""
+    if table is None or table.dim() <= 2:
+        return table
+    rows = table.movedim(-1, 1)
+    return rows.expand(*rows.shape[:2], *symbols.shape).reshape(*rows.shape[:2], -1)

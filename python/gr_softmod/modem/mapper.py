@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Modulator: bits, hard or soft, to symbols."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gr_softmod.constellation import Constellation
+from gr_softmod.modem.arguments import check_bits
+from gr_softmod.modem.points import Points, as_points
+from gr_softmod.modem.soft_bits import harden
+
+
+class Modulator(nn.Module):
+    """Bits to symbols, one sample a symbol.
+
+    Args:
+        constellation: a Constellation, its name, an array of points by label, or a module with points
+            (:class:`~gr_softmod.modem.trainable.TrainableConstellation`, a shaped one ...).
+        straight_through: ``forward_soft`` rounds its soft bits and passes the gradient as if it had not.
+    Shape:
+        bits [..., N * m], first bit of a symbol first -> symbols [..., N].
+    """
+
+    def __init__(self, constellation: Points | Constellation | str | Any, *, straight_through: bool = False) -> None:
+        super().__init__()
+        self.points = as_points(constellation)
+        self.straight_through = straight_through
+
+    @property
+    def bits_per_symbol(self) -> int:
+        return self.points.bits_per_symbol
+
+    def forward(self, bits: Tensor, noise_var: float | Tensor | None = None, *, dtype: torch.dtype | None = None) -> Tensor:
+        """Symbols of hard bits.
+
+        Args:
+            bits: 0 or 1 of any real or bool dtype [..., N * m].
+            noise_var: for constellations that depend on it; broadcastable to the batch shape [...].
+            dtype: complex64 or complex128; default: complex128 for float64 bits, else complex64.
+        Returns:
+            symbols [..., N].
+        Raises:
+            ValueError: bits do not fill whole symbols or are not 0 and 1 (values: eager mode on a CPU only).
+        """
+        m = self.bits_per_symbol
+        real = _real_dtype(bits, dtype)
+        grouped = check_bits(bits, m, soft=False)
+        weights = torch.tensor([1 << (m - 1 - k) for k in range(m)], device=bits.device)
+        labels = (grouped.to(torch.int64) * weights).sum(-1)
+        points = self.points(real, _like(noise_var, bits, real))
+        if points.dim() == 1:
+            symbols = points[labels]
+        else:
+            symbols = points.expand(*labels.shape[:-1], self.points.order).gather(-1, labels)
+        return turn(symbols, self.points.rotation)
+
+    def forward_soft(
+        self, soft_bits: Tensor, noise_var: float | Tensor | None = None, *, dtype: torch.dtype | None = None
+    ) -> Tensor:
+        """Expected symbols when the bits are independent with P(b=1) = ``soft_bits``; on 0 and 1 exactly ``forward``.
+
+        Args, Returns, Raises: as :meth:`forward`, for soft bits in [0, 1].
+        """
+        real = _real_dtype(soft_bits, dtype)
+        grouped = check_bits(soft_bits, self.bits_per_symbol, soft=True).to(real)
+        if self.straight_through:
+            grouped = harden(grouped)
+        tables = self.points.tables(real, _like(noise_var, soft_bits, real))
+        parts = [grouped.new_zeros(()), grouped.new_zeros(())]
+        for axis, table in zip(self.points.axes, tables[::2], strict=True):
+            assert table is not None
+            columns = torch.stack([grouped[..., k] for k in axis.bits])
+            for d, levels in zip(axis.dimensions, table, strict=True):
+                parts[d] = _expectation(levels, columns)
+        symbols = torch.complex(*torch.broadcast_tensors(*parts))
+        return turn(symbols, self.points.rotation)
+
+
+def _expectation(levels: Tensor, probabilities: Tensor) -> Tensor:
+    """sum_i levels[i] prod_k P(bit k of i), a bit at a time: levels [L] or [..., L], probabilities [K, ..., N]."""
+    value = levels.movedim(-1, 0)
+    value = value.reshape(value.shape + (1,) * (probabilities.dim() - value.dim()))
+    for p in probabilities:
+        # Not a + p (b - a), which misses b by a rounding error at p = 1.
+        low, high = value.chunk(2)
+        value = (1 - p) * low + p * high
+    return value[0]
+
+
+def turn(symbols: Tensor, rotation: float) -> Tensor:
+    """Symbol n of [..., N] turned by n * rotation."""
+    if rotation == 0.0:
+        return symbols
+    phase = rotation * torch.arange(symbols.shape[-1], dtype=torch.float64, device=symbols.device)
+    return symbols * torch.polar(torch.ones_like(phase), phase).to(symbols.dtype)
+
+
+def _real_dtype(bits: Tensor, dtype: torch.dtype | None) -> torch.dtype:
+    if dtype is None:
+        return torch.float64 if bits.dtype == torch.float64 else torch.float32
+    try:
+        return {torch.complex64: torch.float32, torch.complex128: torch.float64}[dtype]
+    except KeyError:
+        raise ValueError(f"dtype is {dtype}; symbols are torch.complex64 or torch.complex128") from None
+
+
+def _like(noise_var: float | Tensor | None, bits: Tensor, real: torch.dtype) -> Tensor | None:
+    return None if noise_var is None else torch.as_tensor(noise_var, dtype=real, device=bits.device)
