@@ -83,4 +83,6 @@ def _expanded(values: Tensor, shape: torch.Size, name: str, other: str) -> Tenso
     try:
         return values.expand(shape)
     except RuntimeError:
-        raise ValueError(f"{name} of shape {list(values.shape)} does not broadcast to {list(shape)} of {other}") from None
+        raise ValueError(
+            f"{name} of shape {list(values.shape)} does not broadcast to {list(shape)} of {other}"
+        ) from None

@@ -24,7 +24,7 @@ class Demodulator(nn.Module):
     llr[..., k] = ln P(b_k=1 | y) - ln P(b_k=0 | y), with P(y | s) proportional to exp(-|y - s|^2 / noise_var).
 
     Args:
-        constellation: a Constellation, its name, an array of points by label, or a module with points (trained, shaped).
+        constellation: a Constellation, its name, points by label, or a module with points (trained, shaped).
         method: "exact" (log-MAP) or "maxlog".
         temperature: ``forward_soft`` gives sigmoid(llr / temperature).
         straight_through: ``forward_soft`` gives 0 and 1 with the gradient of the soft bits.

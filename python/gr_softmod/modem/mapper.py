@@ -34,7 +34,9 @@ class Modulator(nn.Module):
     def bits_per_symbol(self) -> int:
         return self.points.bits_per_symbol
 
-    def forward(self, bits: Tensor, noise_var: float | Tensor | None = None, *, dtype: torch.dtype | None = None) -> Tensor:
+    def forward(
+        self, bits: Tensor, noise_var: float | Tensor | None = None, *, dtype: torch.dtype | None = None
+    ) -> Tensor:
         """Symbols of hard bits.
 
         Args:

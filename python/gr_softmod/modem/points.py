@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a modulator and a demodulator find their points: fixed ones here, trained and shaped ones in their own files."""
+"""Where a modulator and a demodulator find their points: fixed ones; trained and shaped ones have their own files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Points(nn.Module):
         return f"{self.name}, order={self.order}"
 
     def forward(self, dtype: torch.dtype = torch.float32, noise_var: Tensor | None = None) -> Tensor:
-        """Points by label, complex [M]; or [..., M] where they depend on ``noise_var`` [...]. ``dtype`` is the real one."""
+        """Points by label, complex [M]; [..., M] where they depend on ``noise_var`` [...]. ``dtype`` is a real one."""
         raise NotImplementedError
 
     def log_prob(self, dtype: torch.dtype = torch.float32) -> Tensor | None:
@@ -55,6 +55,9 @@ class FixedPoints(Points):
 
     Tables are kept in float32 and float64 whatever the module is cast to (``module.half()`` would spoil them).
     """
+
+    points32: Tensor
+    points64: Tensor
 
     def __init__(self, constellation: Constellation) -> None:
         super().__init__(constellation.name, constellation.bits_per_symbol, constellation.rotation)

@@ -5,7 +5,7 @@ With ``P(y | s) ~ exp(-|y - s|^2 / noise_var)`` the term ``|y|^2`` is common to 
 affine in the sample:
 
     metric_i = (2 Re(y conj(s_i)) - |s_i|^2) / noise_var + log_prob_i + sum_k prior_k b_k(i)
-    llr_k    = ln sum_{i: b_k(i)=1} exp(metric_i) - ln sum_{i: b_k(i)=0} exp(metric_i)          (max-log: max for ln sum)
+    llr_k    = ln sum_{i: b_k(i)=1} exp(metric_i) - ln sum_{i: b_k(i)=0} exp(metric_i)   (max-log: max)
 
 Differentiating, ``d llr_k / d metric_i = +-P(i | b_k = b_k(i), y)``, hence for instance
 ``d llr_k / dy = 2 / noise_var (E[s | b_k=1, y] - E[s | b_k=0, y])``. The backward pass needs the inputs alone, so
@@ -215,12 +215,12 @@ def _columns(table: Tensor | None, span: slice) -> Any:
 
 def _join(pieces: list[Tensor | None], like: Tensor | None, dim: int, n: int) -> Tensor | None:
     """Pieces of a gradient per symbol as the gradient of ``like``, which has a value per symbol or one for all."""
-    if like is None or pieces[0] is None:
+    values = [piece for piece in pieces if piece is not None]
+    if like is None or not values:
         return None
     if like.shape[dim] == 1 and n != 1:
-        pieces = [piece.sum(dim, keepdim=True) for piece in pieces if piece is not None]
-        return torch.stack(pieces).sum(0)
-    return torch.cat([piece for piece in pieces if piece is not None], dim)
+        return torch.stack([value.sum(dim, keepdim=True) for value in values]).sum(0)
+    return torch.cat(values, dim)
 
 
 def _spans(symbols: Tensor, tables: Any) -> list[slice]:
