@@ -3,12 +3,14 @@
 
 namespace py = pybind11;
 
+void bind_noise_estimator(py::module& m);
 void bind_soft_demap(py::module& m);
 void bind_soft_map(py::module& m);
 
 PYBIND11_MODULE(_kernels, m)
 {
     m.doc() = "The C++ kernels, without GNU Radio.";
+    bind_noise_estimator(m);
     bind_soft_demap(m);
     bind_soft_map(m);
 }

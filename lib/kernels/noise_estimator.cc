@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "noise_estimator.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+namespace softmod
+{
+namespace
+{
+
+constexpr std::size_t fewest_symbols = 64, coarse_symbols = 512, first_symbols = 2048;
+constexpr double db = 4.342944819032518;                   // 10 / ln 10
+constexpr double lowest_r = -20 / db, highest_r = 90 / db; // beyond, float32 symbols cannot tell
+constexpr int most_evaluations = 50;
+
+std::vector<std::complex<float>> unit_energy(std::vector<std::complex<float>> points)
+{
+    if (points.size() < 2)
+        throw std::invalid_argument("the constellation has " + std::to_string(points.size()) +
+                                    " points; at least 2 are needed");
+    double energy = 0;
+    for (const auto& p : points)
+        energy += std::norm(std::complex<double>(p));
+    energy /= points.size();
+    if (!std::isfinite(energy) || energy <= 0)
+        throw std::invalid_argument("the constellation has points that are not finite, or all are 0");
+    for (auto& p : points)
+        p = std::complex<float>(std::complex<double>(p) / std::sqrt(energy));
+    return points;
+}
+
+} // namespace
+
+// ln(gain^2 + noise_var) and ln(gain^2 / noise_var), for symbols scaled to unit power.
+struct NoiseEstimator::Parameters {
+    double p, r;
+};
+
+NoiseEstimator::NoiseEstimator(const std::vector<std::complex<float>>& points, std::size_t max_symbols,
+                               double accuracy_db)
+    : d_likelihood(unit_energy(points)), d_max_symbols(max_symbols), d_accuracy_db(accuracy_db)
+{
+    if (max_symbols < fewest_symbols)
+        throw std::invalid_argument("max_symbols is " + std::to_string(max_symbols) +
+                                    "; it must be at least " + std::to_string(fewest_symbols));
+    if (!(accuracy_db >= 0) || !std::isfinite(accuracy_db))
+        throw std::invalid_argument("accuracy_db is " + std::to_string(accuracy_db) +
+                                    "; it must be 0 or more and finite");
+}
+
+std::size_t NoiseEstimator::push(const std::complex<float>* symbols, std::size_t n, std::size_t stride)
+{
+    std::size_t bad = 0;
+    for (std::size_t i = 0; i < n; i += stride) {
+        const float re = symbols[i].real(), im = symbols[i].imag();
+        if (!std::isfinite(re) || !std::isfinite(im)) {
+            ++bad;
+            continue;
+        }
+        if (d_re.size() == 2 * d_max_symbols) {
+            d_re.erase(d_re.begin(), d_re.begin() + d_max_symbols);
+            d_im.erase(d_im.begin(), d_im.begin() + d_max_symbols);
+        }
+        d_re.push_back(re);
+        d_im.push_back(im);
+    }
+    return bad;
+}
+
+MixtureLikelihood::Sums NoiseEstimator::evaluate(std::size_t n, double scale, const Parameters& at) const
+{
+    const std::size_t first = d_re.size() - n;
+    return d_likelihood.evaluate(&d_re[first], &d_im[first], n, scale, at.p, at.r);
+}
+
+NoiseEstimator::Parameters NoiseEstimator::coarse(std::size_t n, double scale) const
+{
+    Parameters best{};
+    double best_likelihood = -std::numeric_limits<double>::infinity();
+    for (double esn0_db = -6; esn0_db <= 60; esn0_db += 3) {
+        const Parameters at{0, esn0_db / db};
+        const double likelihood = evaluate(n, scale, at).log_likelihood;
+        if (likelihood > best_likelihood) {
+            best_likelihood = likelihood;
+            best = at;
+        }
+    }
+    return best;
+}
+
+// Climbs to the maximum over the n most recent symbols; returns the standard error of r there.
+double NoiseEstimator::climb(std::size_t n, double scale, Parameters& at) const
+{
+    auto sums = evaluate(n, scale, at);
+    double pp, pr, rr, determinant;
+    for (int evaluations = 0;;) {
+        // A part in a million more on the diagonal keeps the inverse finite where the signal cannot be seen.
+        pp = sums.square_pp + 1e-6 * n, rr = sums.square_rr + 1e-6 * n, pr = sums.square_pr;
+        determinant = pp * rr - pr * pr;
+        double dp = (rr * sums.slope_p - pr * sums.slope_r) / determinant;
+        double dr = (pp * sums.slope_r - pr * sums.slope_p) / determinant;
+        // Twice what the step would gain, were the likelihood a parabola, is the step in standard errors,
+        // squared.
+        if (dp * sums.slope_p + dr * sums.slope_r < 0.003)
+            break;
+        // A step of more than a factor e is not to be trusted; one that does not climb is too long.
+        for (double shorter = 1 / std::max({1.0, std::abs(dp), std::abs(dr)});; shorter /= 2) {
+            const Parameters next{at.p + shorter * dp, std::clamp(at.r + shorter * dr, lowest_r, highest_r)};
+            const auto next_sums = evaluate(n, scale, next);
+            const bool climbed = next_sums.log_likelihood > sums.log_likelihood;
+            if (climbed) {
+                at = next;
+                sums = next_sums;
+            }
+            if (++evaluations == most_evaluations || shorter < 1e-3)
+                return std::sqrt(pp / determinant);
+            if (climbed)
+                break;
+        }
+    }
+    return std::sqrt(pp / determinant);
+}
+
+std::optional<NoiseEstimate> NoiseEstimator::estimate() const
+{
+    const std::size_t available = std::min(d_re.size(), d_max_symbols);
+    if (available < fewest_symbols)
+        return std::nullopt;
+    double power = 0;
+    for (std::size_t i = d_re.size() - available; i < d_re.size(); ++i)
+        power += double(d_re[i]) * d_re[i] + double(d_im[i]) * d_im[i];
+    power /= available;
+    const double scale = 1 / std::sqrt(power);
+    if (!(power > 0) || !std::isnormal(static_cast<float>(scale)))
+        return std::nullopt;
+
+    auto at = coarse(std::min(available, coarse_symbols), scale);
+    std::size_t n = d_accuracy_db > 0 ? std::min(available, first_symbols) : available;
+    double std_db;
+    for (;;) {
+        std_db = db * climb(n, scale, at);
+        if (n == available || std_db <= d_accuracy_db)
+            break;
+        const double wanted = 1.1 * n * (std_db / d_accuracy_db) * (std_db / d_accuracy_db);
+        n = wanted < available ? std::max(static_cast<std::size_t>(wanted), n + 1) : available;
+    }
+    const double snr = std::exp(at.r), total = power * std::exp(at.p);
+    return NoiseEstimate{total / (1 + snr), std::sqrt(total * snr / (1 + snr)), db * at.r, std_db, n};
+}
+
+} // namespace softmod
