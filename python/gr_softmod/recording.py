@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ RAW_EXTENSIONS = {
     ".ci16": "ci16_le", ".cs16": "ci16_le", ".sc16": "ci16_le",
     ".ci8": "ci8", ".cs8": "ci8", ".sc8": "ci8", ".cu8": "cu8", ".u8": "cu8",
 }  # fmt: skip
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
 
 _DATATYPE = re.compile(r"([cr])(f32|f64|[iu](?:8|16|24|32))(_le|_be)?")
 
@@ -66,24 +68,35 @@ class Datatype:
     def sample_bytes(self) -> int:
         return self.bits // 8 * (2 if self.is_complex else 1)
 
-    def decode(self, data: bytes) -> NDArray[np.complex64]:
-        """Whole samples as complex64: integers scaled to [-1, 1), unsigned ones centred on their middle."""
+    def decode(self, data: Buffer, out: NDArray[np.complex64] | None = None) -> NDArray[np.complex64]:
+        """Whole samples as complex64: integers scaled to [-1, 1), unsigned ones centred on their middle.
+
+        Given ``out`` (complex64, at least as long), they are written there and its used part is returned.
+        """
         order = ">" if self.name.endswith("_be") else "<"
         if self.bits == 24:
             raw = np.frombuffer(data, np.uint8).reshape(-1, 3)
-            wide = np.zeros((len(raw), 4), np.uint8)
-            wide[:, 1:] = raw if order == "<" else raw[:, ::-1]
-            values = wide.view("<i4")[:, 0] / np.float32(2**31)
+            words = np.zeros((len(raw), 4), np.uint8)
+            words[:, 1:] = raw if order == "<" else raw[:, ::-1]
+            values, full = words.view("<i4")[:, 0], 2.0**31
         else:
-            values = np.frombuffer(data, f"{order}{self.kind}{self.bits // 8}")
-            if self.kind != "f":
-                middle = 2.0 ** (self.bits - 1)
-                # In float64 where float32 would round the integer before it is centred and scaled.
-                values = values.astype(np.float64 if self.bits == 32 else np.float32)
-                values = (values - (middle - 0.5 if self.kind == "u" else 0.0)) / middle
-        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and is then counted as invalid
-            values = values.astype(np.float32, copy=False)
-        return values.view(np.complex64) if self.is_complex else values.astype(np.complex64)
+            values, full = np.frombuffer(data, f"{order}{self.kind}{self.bits // 8}"), 2.0 ** (self.bits - 1)
+        count = len(values) // 2 if self.is_complex else len(values)
+        out = np.empty(count, np.complex64) if out is None else out[:count]
+        parts = out.view(np.float32) if self.is_complex else out.real
+        # Computed in float64 where float32 would round the integers before they are centred and scaled.
+        dtype = np.float64 if values.dtype.itemsize > 2 else np.float32
+        if self.kind == "f":
+            with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and is counted as invalid
+                np.copyto(parts, values, casting="same_kind")
+        elif self.kind == "i":
+            np.multiply(values, 1 / full, out=parts, dtype=dtype, casting="same_kind")
+        else:
+            np.subtract(values, full - 0.5, out=parts, dtype=dtype, casting="same_kind")
+            np.multiply(parts, np.float32(1 / full), out=parts)
+        if not self.is_complex:
+            out.imag = 0
+        return out
 
 
 @dataclass(frozen=True)

@@ -129,12 +129,12 @@ def open_sigmf(path: Path, sample_rate: float | None, truncated: bool) -> Record
     if any(capture.get("core:header_bytes", 0) for capture in captures[1:]):
         raise ValueError(f"{name} has headers between its captures (core:header_bytes), which are not read")
     datatype = Datatype(info["core:datatype"])
-    said_rate = info.get("core:sample_rate")
-    if said_rate is None and sample_rate is None:
+    said_rate = info.get("core:sample_rate", sample_rate)
+    if said_rate is None:
         raise ValueError(f"{name} does not say its sample rate; pass --sample-rate")
-    if said_rate is not None and not (math.isfinite(said_rate) and said_rate > 0):
+    if not (math.isfinite(said_rate) and said_rate > 0):
         raise ValueError(f"{name} says its sample rate is {said_rate:g}; it must be positive and finite")
-    rate, warnings = _chosen_rate(name, said_rate if said_rate is not None else sample_rate, sample_rate)
+    rate, warnings = _chosen_rate(name, said_rate, sample_rate)
     if size == 0:
         raise ValueError(f"{data.name} is empty")
     warnings += _check_hash(name, data, first, size, info.get("core:sha512"), truncated)
