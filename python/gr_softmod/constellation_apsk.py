@@ -2,7 +2,9 @@
 """APSK of DVB-S2 and DVB-S2X: rings, phases, labels, and radii by code rate.
 
 Sources: ETSI EN 302 307-1 section 5.4 (DVB-S2) and ETSI EN 302 307-2 section 5.4 (DVB-S2X). Rates are written as in
-the standards' MODCOD tables; "L" marks the modes for linear channels.
+the standards' MODCOD tables; "L" marks the modes for linear channels. Every table here equals what GNU Radio's
+gr-dtv modulator sends. Left out: 16-APSK 3/5-L and 2/3-L, which the standard gives as coordinates without rings and
+which we could not check against a second source, and the 8 and 256 points of DVB-S2X.
 """
 
 from __future__ import annotations

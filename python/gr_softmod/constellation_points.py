@@ -63,20 +63,34 @@ def square_qam_points(m: int, labels: str = "gray") -> NDArray[np.complex128]:
     return levels[bits[:, 0::2] @ weights] + 1j * levels[bits[:, 1::2] @ weights]
 
 
+#: Upper half of the 32-point cross, top row first: the last four bits of the labels. The first bit is the sign of Q.
+_CROSS_32 = ((None, 14, 15, 11, 10, None), (8, 12, 7, 3, 2, 6), (9, 13, 5, 1, 0, 4))
+
+
 def cross_qam_points(m: int) -> NDArray[np.complex128]:
-    """Cross QAM of an odd number of bits >= 5: a Gray rectangle whose outer columns moved above and below.
+    """Cross QAM of 5, 7, 9, .. bits: a square without its corners, labelled as near to Gray as we know.
 
-    The rectangle is ``2^((m+1)/2)`` wide and ``2^((m-1)/2)`` high; its first ``(m+1)/2`` bits label I, the rest Q. The
-    outermost eighth of the columns on each side goes to the nearest free rows of the same quadrant. No Gray labelling
-    of a cross exists; this one's Gray penalty (mean Hamming distance to the nearest neighbours, averaged over
-    points) is 7/6 for 32 points.
-
-    Source: J. G. Smith, "Odd-bit quadrature amplitude-shift keying", IEEE Trans. Commun. 23(3), 1975.
+    No Gray labelling of a cross exists. Of the 52 pairs of neighbours among 32 points two differ here in three bits,
+    the others in one: 56 bits in all, a mean of 1.077. The common construction, a Gray rectangle whose outer columns
+    are moved (J. G. Smith, "Odd-bit quadrature amplitude-shift keying", IEEE Trans. Commun. 23(3), 1975), has 60.
+    Simulated annealing found this labelling and, in hundreds of runs, none lower. Larger crosses put a mirrored 2 x 2
+    Gray block in the place of each point, two more bits a step (I, then Q), so that the bad pairs only double: a mean
+    of 1.034 for 128 points (Smith: 1.138) and 1.016 for 512 (1.098).
     """
-    height = 1 << (m // 2)
-    i_level, q_level = np.meshgrid(pam_levels(m // 2 + 1), pam_levels(m // 2), indexing="ij")
-    x, y = np.abs(i_level), np.abs(q_level)
-    moved = x > 3 * height // 2
-    new_x = np.where(moved, y, x)
-    new_y = np.where(moved, 3 * height - x, y)
-    return (np.sign(i_level) * new_x + 1j * np.sign(q_level) * new_y).reshape(-1)
+    points = np.empty(32, np.complex128)
+    for row, labels in enumerate(_CROSS_32):
+        for column, label in enumerate(labels):
+            if label is not None:
+                points[[label, 16 + label]] = 2 * column - 5 + 1j * np.array([5 - 2 * row, 2 * row - 5])
+    for _ in range((m - 5) // 2):
+        points = _blocks(points)
+    return points
+
+
+def _blocks(points: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Each point becomes four, two bits longer; neighbouring blocks mirror each other."""
+    offsets = np.array([1, -1])
+    i_sign = np.where(points.real % 4 == 1, 1, -1)[:, None, None]
+    q_sign = np.where(points.imag % 4 == 1, 1, -1)[:, None, None]
+    offset = i_sign * offsets[:, None] + 1j * q_sign * offsets[None, :]
+    return (2 * points[:, None, None] + offset).reshape(-1)
