@@ -5,20 +5,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gr_softmod.constellation import Constellation
 from gr_softmod.modem.arguments import NoiseVar, check_noise_var, check_priors, check_symbols
 from gr_softmod.modem.mapper import turn
 from gr_softmod.modem.points import Points, as_points
-from gr_softmod.modem.soft_bits import check_temperature, soft_bits
+from gr_softmod.modem.soft_bits import SoftReceiver
 from gr_softmod.modem.soft_demap import soft_demap
 
-METHODS = ("exact", "maxlog")
-
-
-class Demodulator(nn.Module):
+class Demodulator(SoftReceiver):
     """Symbols to log-likelihood ratios.
 
     llr[..., k] = ln P(b_k=1 | y) - ln P(b_k=0 | y), with P(y | s) proportional to exp(-|y - s|^2 / noise_var).
@@ -26,8 +22,7 @@ class Demodulator(nn.Module):
     Args:
         constellation: a Constellation, its name, points by label, or a module with points (trained, shaped).
         method: "exact" (log-MAP) or "maxlog".
-        temperature: ``forward_soft`` gives sigmoid(llr / temperature).
-        straight_through: ``forward_soft`` gives 0 and 1 with the gradient of the soft bits.
+        temperature, straight_through: of ``forward_soft``, see :class:`~gr_softmod.modem.soft_bits.SoftReceiver`.
     Shape:
         symbols [..., N] complex, noise_var broadcastable to it -> llr [..., N * m] float, first bit of a symbol first.
     Source:
@@ -37,28 +32,13 @@ class Demodulator(nn.Module):
     LLRs: they saturate near 1e35, and a noise_var below 1e-30 counts as 1e-30. A symbol that is NaN gives NaN LLRs.
     """
 
-    def __init__(
-        self,
-        constellation: Points | Constellation | str | Any,
-        method: str = "exact",
-        *,
-        temperature: float = 1.0,
-        straight_through: bool = False,
-    ) -> None:
-        super().__init__()
-        if method not in METHODS:
-            raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
+    def __init__(self, constellation: Points | Constellation | str | Any, method: str = "exact", **options: Any) -> None:
+        super().__init__(method, **options)
         self.points = as_points(constellation)
-        self.method = method
-        self.temperature = check_temperature(temperature)
-        self.straight_through = straight_through
 
     @property
     def bits_per_symbol(self) -> int:
         return self.points.bits_per_symbol
-
-    def extra_repr(self) -> str:
-        return f"method={self.method!r}"
 
     def forward(self, symbols: Tensor, noise_var: NoiseVar, priors: Tensor | None = None) -> Tensor:
         """A posteriori LLRs; the extrinsic ones are these less the priors.
@@ -82,17 +62,6 @@ class Demodulator(nn.Module):
             received.reshape(-1), noise, check_priors(priors, symbols, m), self.method, self.points.axes, tables
         )
         return llr.reshape(*symbols.shape[:-1], symbols.shape[-1] * m)
-
-    def forward_soft(self, symbols: Tensor, noise_var: NoiseVar, priors: Tensor | None = None) -> Tensor:
-        """Soft bits P(b=1 | y) [..., N * m]: the sigmoid of :meth:`forward`, at the module's temperature."""
-        return soft_bits(self(symbols, noise_var, priors), self.temperature, straight_through=self.straight_through)
-
-    def hard(self, symbols: Tensor, noise_var: NoiseVar = 1.0, priors: Tensor | None = None) -> Tensor:
-        """Decided bits, uint8 [..., N * m]: 1 where the LLR is positive.
-
-        Without priors the "maxlog" decision is that of the nearest point, whatever ``noise_var`` is.
-        """
-        return (self(symbols, noise_var, priors) > 0).to(torch.uint8)
 
 
 def _for_each_symbol(table: Tensor | None, symbols: Tensor) -> Tensor | None:

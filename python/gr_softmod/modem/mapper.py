@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from gr_softmod.constellation import Constellation
 from gr_softmod.modem.arguments import check_bits
 from gr_softmod.modem.points import Points, as_points
-from gr_softmod.modem.soft_bits import harden
+from gr_softmod.modem.soft_bits import harden, labels_of_bits
+
+_REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 
 
 class Modulator(nn.Module):
@@ -48,11 +50,9 @@ class Modulator(nn.Module):
         Raises:
             ValueError: bits do not fill whole symbols or are not 0 and 1 (values: eager mode on a CPU only).
         """
-        m = self.bits_per_symbol
-        real = _real_dtype(bits, dtype)
-        grouped = check_bits(bits, m, soft=False)
-        weights = torch.tensor([1 << (m - 1 - k) for k in range(m)], device=bits.device)
-        labels = (grouped.to(torch.int64) * weights).sum(-1)
+        real = _REAL[complex_dtype(bits, dtype)]
+        grouped = check_bits(bits, self.bits_per_symbol, soft=False)
+        labels = labels_of_bits(grouped)
         points = self.points(real, _like(noise_var, bits, real))
         if points.dim() == 1:
             symbols = points[labels]
@@ -67,7 +67,7 @@ class Modulator(nn.Module):
 
         Args, Returns, Raises: as :meth:`forward`, for soft bits in [0, 1].
         """
-        real = _real_dtype(soft_bits, dtype)
+        real = _REAL[complex_dtype(soft_bits, dtype)]
         grouped = check_bits(soft_bits, self.bits_per_symbol, soft=True).to(real)
         if self.straight_through:
             grouped = harden(grouped)
@@ -77,12 +77,12 @@ class Modulator(nn.Module):
             assert table is not None
             columns = torch.stack([grouped[..., k] for k in axis.bits])
             for d, levels in zip(axis.dimensions, table, strict=True):
-                parts[d] = _expectation(levels, columns)
+                parts[d] = expectation(levels, columns)
         symbols = torch.complex(*torch.broadcast_tensors(*parts))
         return turn(symbols, self.points.rotation)
 
 
-def _expectation(levels: Tensor, probabilities: Tensor) -> Tensor:
+def expectation(levels: Tensor, probabilities: Tensor) -> Tensor:
     """sum_i levels[i] prod_k P(bit k of i), a bit at a time: levels [L] or [..., L], probabilities [K, ..., N]."""
     value = levels.movedim(-1, 0)
     value = value.reshape(value.shape + (1,) * (probabilities.dim() - value.dim()))
@@ -101,13 +101,11 @@ def turn(symbols: Tensor, rotation: float) -> Tensor:
     return symbols * torch.polar(torch.ones_like(phase), phase).to(symbols.dtype)
 
 
-def _real_dtype(bits: Tensor, dtype: torch.dtype | None) -> torch.dtype:
-    if dtype is None:
-        return torch.float64 if bits.dtype == torch.float64 else torch.float32
-    try:
-        return {torch.complex64: torch.float32, torch.complex128: torch.float64}[dtype]
-    except KeyError:
-        raise ValueError(f"dtype is {dtype}; symbols are torch.complex64 or torch.complex128") from None
+def complex_dtype(bits: Tensor, dtype: torch.dtype | None) -> torch.dtype:
+    """``dtype``, or by default complex128 for float64 bits and complex64 for all others."""
+    if dtype not in (None, torch.complex64, torch.complex128):
+        raise ValueError(f"dtype is {dtype}; symbols are torch.complex64 or torch.complex128")
+    return dtype or (torch.complex128 if bits.dtype == torch.float64 else torch.complex64)
 
 
 def _like(noise_var: float | Tensor | None, bits: Tensor, real: torch.dtype) -> Tensor | None:

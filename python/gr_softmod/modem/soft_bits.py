@@ -1,10 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Soft bits P(b=1) from LLRs, sharper or hard ones for training."""
+"""Labels, bits, and soft bits P(b=1), sharper or hard ones for training."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+METHODS = ("exact", "maxlog")
+
+
+def labels_of_bits(bits: Tensor) -> Tensor:
+    """Labels [...] int64 of bits [..., m] in {0, 1}, most significant first."""
+    m = bits.shape[-1]
+    weights = torch.tensor([1 << (m - 1 - k) for k in range(m)], device=bits.device)
+    return (bits.to(torch.int64) * weights).sum(-1)
+
+
+def bits_of_labels(labels: Tensor, bits_per_symbol: int) -> Tensor:
+    """Bits [..., N * m] uint8 of labels [..., N], most significant first."""
+    shifts = torch.arange(bits_per_symbol - 1, -1, -1, device=labels.device)
+    return ((labels[..., None] >> shifts) & 1).to(torch.uint8).flatten(-2)
 
 
 def soft_bits(llr: Tensor, temperature: float = 1.0, *, straight_through: bool = False) -> Tensor:
@@ -24,7 +41,39 @@ def harden(soft: Tensor) -> Tensor:
     return (soft.detach() > 0.5).to(soft.dtype) + (soft - soft.detach())
 
 
-def check_temperature(temperature: float) -> float:
-    if not temperature > 0:
-        raise ValueError(f"temperature is {temperature}; it must be positive")
-    return float(temperature)
+class SoftReceiver(nn.Module):
+    """Base of what gives LLRs in ``forward(symbols, noise_var, priors=None)``: soft and hard bits follow from them.
+
+    Args:
+        method: "exact" (log-MAP) or "maxlog".
+        temperature: ``forward_soft`` gives sigmoid(llr / temperature).
+        straight_through: ``forward_soft`` gives 0 and 1 with the gradient of the soft bits.
+    Raises:
+        ValueError: there is no such method; temperature is not positive.
+    """
+
+    def __init__(self, method: str = "exact", *, temperature: float = 1.0, straight_through: bool = False) -> None:
+        super().__init__()
+        if method not in METHODS:
+            raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
+        if not temperature > 0:
+            raise ValueError(f"temperature is {temperature}; it must be positive")
+        self.method = method
+        self.temperature = float(temperature)
+        self.straight_through = straight_through
+
+    def extra_repr(self) -> str:
+        return f"method={self.method!r}"
+
+    def forward_soft(self, symbols: Tensor, noise_var: Any, priors: Tensor | None = None) -> Tensor:
+        """Soft bits P(b=1 | y): the sigmoid of :meth:`forward`, at the module's temperature."""
+        llr = self(symbols, noise_var) if priors is None else self(symbols, noise_var, priors)
+        return soft_bits(llr, self.temperature, straight_through=self.straight_through)
+
+    def hard(self, symbols: Tensor, noise_var: Any = 1.0, priors: Tensor | None = None) -> Tensor:
+        """Decided bits, uint8: 1 where the LLR is positive.
+
+        Without priors the "maxlog" decision is the most likely one whatever ``noise_var`` is.
+        """
+        llr = self(symbols, noise_var) if priors is None else self(symbols, noise_var, priors)
+        return (llr > 0).to(torch.uint8)

@@ -16,6 +16,7 @@ A separable constellation (square QAM, PAM, BPSK, QPSK) is handled an axis at a 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -61,31 +62,36 @@ def soft_demap(
     Returns:
         LLRs [n, m], a posteriori (the extrinsic ones are these less ``priors``).
     """
-    points = (table if table is None or table.dim() == 3 else table[..., None] for table in tables)
-    result: Tensor = _SoftDemap.apply(symbols, noise_var, priors, method, axes, *points)
-    return result
+    points = tuple(table if table is None or table.dim() == 3 else table[..., None] for table in tables)
+    inputs = (symbols, noise_var, priors, *points)
+    if torch.is_grad_enabled() and any(value is not None and value.requires_grad for value in inputs):
+        result: Tensor = _SoftDemap.apply(symbols, noise_var, priors, method, axes, *points)
+        return result
+    return _demap(symbols, noise_var, priors, method, axes, *points)
+
+
+def _demap(
+    symbols: Tensor,
+    noise_var: Tensor,
+    priors: Tensor | None,
+    method: str,
+    axes: tuple[Axis, ...],
+    *tables: Tensor | None,
+) -> Tensor:
+    chunks = []
+    for span in _spans(symbols, tables):
+        metrics = _metrics(axes, symbols, noise_var, priors, tables, span)
+        columns: list[Any] = [None] * sum(len(axis.bits) for axis in axes)
+        for axis, metric in zip(axes, metrics, strict=True):
+            llrs = llr_of_metric(metric, len(axis.bits), method)
+            for position, llr in zip(axis.bits, llrs, strict=True):
+                columns[position] = llr
+        chunks.append(torch.stack(columns, -1))
+    return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
 
 
 class _SoftDemap(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        symbols: Tensor,
-        noise_var: Tensor,
-        priors: Tensor | None,
-        method: str,
-        axes: tuple[Axis, ...],
-        *tables: Tensor | None,
-    ) -> Tensor:
-        chunks = []
-        for span in _spans(symbols, tables):
-            metrics = _metrics(axes, symbols, noise_var, priors, tables, span)
-            columns: list[Any] = [None] * sum(len(axis.bits) for axis in axes)
-            for axis, metric in zip(axes, metrics, strict=True):
-                for k, position in enumerate(axis.bits):
-                    half = _half(_split(metric, k, len(axis.bits)), method)
-                    columns[position] = half[1] - half[0]
-            chunks.append(torch.stack(columns, -1))
-        return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
+    forward = staticmethod(_demap)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -128,13 +134,37 @@ def _metrics(
             metric = torch.addcmul(metric, row, (2 * inverse * parts[:, d]).clamp(-LIMIT, LIMIT))
         if log_prob is not None:
             metric = metric + log_prob.clamp(min=-LIMIT)
-        if priors is not None:
-            for k, position in enumerate(axis.bits):
-                prior = priors[span][:, position].clamp(-LIMIT, LIMIT)
-                either = torch.stack((torch.zeros_like(prior), prior))[None, :, None]
-                metric = (_split(metric, k, len(axis.bits)) + either).reshape(metric.shape)
-        metrics.append(metric)
+        metrics.append(add_priors(metric, None if priors is None else priors[span], axis.bits))
     return metrics
+
+
+def add_priors(metric: Tensor, priors: Tensor | None, positions: Iterable[int]) -> Tensor:
+    """Metrics [L, n] with the priors [n, m] of the bits at ``positions`` taken into account.
+
+    A prior costs the points that contradict it, so a strong one leaves those that agree their full precision.
+    """
+    if priors is None:
+        return metric
+    bits = list(positions)
+    for k, position in enumerate(bits):
+        prior = priors[:, position].clamp(-LIMIT, LIMIT)
+        cost = torch.stack((-prior.relu(), -(-prior).relu()))[None, :, None]
+        metric = (_split(metric, k, len(bits)) + cost).flatten(0, 2)
+    return metric
+
+
+def llr_of_metric(metric: Tensor, count: int, method: str) -> list[Tensor]:
+    """LLRs, ``count`` of [n], of the bits of the index of metrics [2^count, n]."""
+    llrs = []
+    for k in range(count):
+        split = _split(metric, k, count)
+        best = split.amax((0, 2), keepdim=True)
+        llr = best[0, 1, 0] - best[0, 0, 0]
+        if method == "exact" and count > 1:
+            total = (split - best).exp_().sum((0, 2))
+            llr = llr + (total[1] / total[0]).log()
+        llrs.append(llr)
+    return llrs
 
 
 def _split(metric: Tensor, k: int, count: int) -> Tensor:
@@ -142,19 +172,13 @@ def _split(metric: Tensor, k: int, count: int) -> Tensor:
     return metric.reshape(1 << k, 2, 1 << (count - 1 - k), metric.shape[-1])
 
 
-def _half(split: Tensor, method: str) -> Tensor:
-    """Log-sum-exp or maximum [2, n] over the points of each value of a bit."""
-    if split.shape[0] * split.shape[2] == 1:
-        return split[0, :, 0]
-    return split.amax((0, 2)) if method == "maxlog" else split.logsumexp((0, 2))
-
-
 def _posterior(split: Tensor, method: str) -> Tensor:
     """P(i | b_k = b_k(i), y) in the shape of ``split``; for max-log all of it on the nearest point."""
     if method == "maxlog":
         nearest = (split == split.amax((0, 2), keepdim=True)).to(split.dtype)
         return nearest / nearest.sum((0, 2), keepdim=True)
-    return (split - split.logsumexp((0, 2), keepdim=True)).exp()
+    likelihood = (split - split.amax((0, 2), keepdim=True)).exp()
+    return likelihood / likelihood.sum((0, 2), keepdim=True)
 
 
 def _weight(axis: Axis, metric: Tensor, grad: Tensor, method: str) -> Tensor:
