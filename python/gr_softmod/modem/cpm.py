@@ -17,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gr_softmod.constellation_points import log2_of_order, pam_levels
 from gr_softmod.modem.arguments import NoiseVar, check_bits, check_noise_var, check_priors, check_symbols
 from gr_softmod.modem.mapper import complex_dtype, expectation
 from gr_softmod.modem.soft_bits import SoftReceiver, harden
 from gr_softmod.modem.soft_demap import LIMIT, add_priors, llr_of_metric
 from gr_softmod.modem.trellis import input_metrics
-from gr_softmod.constellation_points import log2_of_order, pam_levels
 
 
 class CPM(nn.Module):
@@ -98,7 +98,9 @@ class CPM(nn.Module):
         Symbols are independent, so the expectation of the product of their turns is the product of the expectations.
         """
         edge = self.span - 1
-        bits = nn.functional.pad(probabilities, (0, 0, edge, edge)).movedim(-1, 0)[:, None]  # [m, 1, B, edge + N + edge]
+        bits = nn.functional.pad(probabilities, (0, 0, edge, edge)).movedim(-1, 0)[
+            :, None
+        ]  # [m, 1, B, edge + N + edge]
         turns = expectation(self.turns.flatten(0, 1), bits).unflatten(0, (self.span, self.samples_per_symbol))
         past = expectation(self.settled, bits[:, 0]).cumprod(-1)
         intervals = probabilities.shape[1] + edge

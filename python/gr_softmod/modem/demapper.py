@@ -14,6 +14,7 @@ from gr_softmod.modem.points import Points, as_points
 from gr_softmod.modem.soft_bits import SoftReceiver
 from gr_softmod.modem.soft_demap import soft_demap
 
+
 class Demodulator(SoftReceiver):
     """Symbols to log-likelihood ratios.
 
@@ -32,7 +33,9 @@ class Demodulator(SoftReceiver):
     LLRs: they saturate near 1e35, and a noise_var below 1e-30 counts as 1e-30. A symbol that is NaN gives NaN LLRs.
     """
 
-    def __init__(self, constellation: Points | Constellation | str | Any, method: str = "exact", **options: Any) -> None:
+    def __init__(
+        self, constellation: Points | Constellation | str | Any, method: str = "exact", **options: Any
+    ) -> None:
         super().__init__(method, **options)
         self.points = as_points(constellation)
 
@@ -56,7 +59,7 @@ class Demodulator(SoftReceiver):
         noise = check_noise_var(noise_var, symbols)
         real = noise.dtype
         received = turn(symbols, -self.points.rotation)
-        tables = self.points.tables(real, noise_var if isinstance(noise_var, Tensor) else noise[0])
+        tables = self.points.tables(real, noise_var if isinstance(noise_var, Tensor) and len(noise) > 1 else noise[0])
         tables = tuple(_for_each_symbol(table, symbols) for table in tables)
         llr = soft_demap(
             received.reshape(-1), noise, check_priors(priors, symbols, m), self.method, self.points.axes, tables

@@ -79,7 +79,7 @@ class DPSKDemodulator(SoftReceiver):
     def forward(self, symbols: Tensor, noise_var: NoiseVar, priors: Tensor | None = None) -> Tensor:
         symbols = check_symbols(symbols)
         if symbols.shape[-1] < 2:
-            raise ValueError(f"{symbols.shape[-1]} symbols have no turn between them; there must be a reference and more")
+            raise ValueError(f"{symbols.shape[-1]} symbols have no turn between them; the first is the reference")
         noise = check_noise_var(noise_var, symbols[..., :1])
         real = noise.dtype
         # Far more than any signal, and its square is still a number: finite symbols give finite LLRs.

@@ -43,7 +43,7 @@ class Modulator(nn.Module):
 
         Args:
             bits: 0 or 1 of any real or bool dtype [..., N * m].
-            noise_var: for constellations that depend on it; broadcastable to the batch shape [...].
+            noise_var: for constellations that depend on it; broadcastable to the symbols.
             dtype: complex64 or complex128; default: complex128 for float64 bits, else complex64.
         Returns:
             symbols [..., N].
@@ -57,7 +57,7 @@ class Modulator(nn.Module):
         if points.dim() == 1:
             symbols = points[labels]
         else:
-            symbols = points.expand(*labels.shape[:-1], self.points.order).gather(-1, labels)
+            symbols = points.expand(*labels.shape, -1).gather(-1, labels[..., None])[..., 0]
         return turn(symbols, self.points.rotation)
 
     def forward_soft(

@@ -64,7 +64,7 @@ def _(branch: Tensor, next_state: Tensor, start: int, method: str) -> tuple[Tens
 
 @torch.library.custom_op("softmod::trellis_backward", mutates_args=())
 def _gradient(grad: Tensor, branch: Tensor, next_state: Tensor, alpha: Tensor, beta: Tensor, method: str) -> Tensor:
-    length, states = branch.shape[1], branch.shape[2]
+    length = branch.shape[1]
     before = _predecessors(next_state)
     out = _share(_joint(branch, next_state, alpha, beta), method, dim=2) * grad[:, :, None]
     to_alpha = out.sum(-1)
