@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+# Small tensors on several threads of a busy machine wait for each other more than they compute; set before torch loads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 RECORDINGS = Path(os.environ.get("SOFTMOD_RECORDINGS", Path(__file__).resolve().parents[2] / "shared" / "iq"))
 
 
