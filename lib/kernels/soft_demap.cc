@@ -13,13 +13,13 @@ namespace softmod
 namespace
 {
 
-constexpr std::size_t chunk_symbols = 512; // input, output and scratch of a chunk stay in the L1 cache
+constexpr std::size_t chunk_symbols = DemapJob::max_symbols;
 constexpr float max_prior = 1e30f;
 
-// Bounds within which no metric comes near overflow, in units of the largest point.
-constexpr double max_gain = 1e30;   // peak^2 * 2 / noise_var
-constexpr double min_noise = 1e-30; // keeps 2 / noise_var of a huge noise_var a normal number
-constexpr double max_metric = 1e34; // peak * |y| * 2 / noise_var
+// Bounds within which no metric comes near overflow, and no gain 2 / noise_var near denormal.
+constexpr double max_gain = 1e30;   // 2 / noise_var, and times peak^2
+constexpr double max_noise = 1e30;  // noise_var
+constexpr double max_metric = 1e34; // |y| * 2 / noise_var, and times peak
 
 bool valid_noise(float noise_var)
 {
@@ -32,35 +32,20 @@ bool finite(std::complex<float> y)
 
 float clamp_noise(const DemapTables& tables, float noise_var)
 {
-    const double lowest = 2.0 * tables.peak * tables.peak / max_gain;
-    return static_cast<float>(std::clamp<double>(noise_var, lowest, 1.0 / min_noise));
+    const double lowest = 2.0 * std::max(1.0, tables.peak * tables.peak) / max_gain;
+    return static_cast<float>(std::clamp<double>(noise_var, lowest, max_noise));
 }
 
-bool tame_samples(const DemapTables& tables, const std::complex<float>* y, std::size_t n)
+bool tame(const DemapTables& tables, const DemapKernels& kernels, const DemapJob& job)
 {
     const auto limit = static_cast<float>(max_metric / max_gain * tables.peak);
-    const auto* x = reinterpret_cast<const float*>(y);
-    bool tame = true;
-    for (std::size_t i = 0; i < 2 * n; ++i)
-        tame &= std::fabs(x[i]) <= limit; // false for NaN
-    return tame;
-}
-
-bool tame_noise(const DemapTables& tables, const float* noise_var, std::size_t n)
-{
+    if (!kernels.all_within(reinterpret_cast<const float*>(job.y), 2 * job.n, limit))
+        return false;
     const float lowest = clamp_noise(tables, 0.0f), highest = clamp_noise(tables, INFINITY);
-    bool tame = true;
-    for (std::size_t i = 0; i < n; ++i)
-        tame &= noise_var[i] >= lowest && noise_var[i] <= highest;
-    return tame;
-}
-
-bool tame_priors(const float* priors, std::size_t n)
-{
-    bool tame = true;
-    for (std::size_t i = 0; i < n; ++i)
-        tame &= std::fabs(priors[i]) <= max_prior;
-    return tame;
+    bool tame_noise = true;
+    for (std::size_t i = 0; i < (job.noise_per_symbol ? job.n : 1); ++i)
+        tame_noise &= job.noise_var[i] >= lowest && job.noise_var[i] <= highest;
+    return tame_noise && (!job.priors || kernels.all_within(job.priors, job.n * tables.bits, max_prior));
 }
 
 // A copy of a chunk with every troublesome number replaced, and which symbols were unusable.
@@ -73,7 +58,7 @@ public:
             const float noise_var = job.noise_var[job.noise_per_symbol ? i : 0];
             d_invalid[i] = !finite(job.y[i]) || !valid_noise(noise_var);
             d_noise[i] = clamp_noise(tables, d_invalid[i] ? 1.0f : noise_var);
-            const double limit = std::min(max_metric / tables.peak * 0.5 * d_noise[i], 1e37);
+            const double limit = std::min(max_metric / std::max(1.0, tables.peak) * 0.5 * d_noise[i], 1e37);
             const auto bounded = [&](float x) {
                 return static_cast<float>(std::clamp<double>(x, -limit, limit));
             };
@@ -119,17 +104,14 @@ private:
     std::size_t d_count = 0;
 };
 
-std::size_t run_chunk(const DemapTables& tables, const DemapJob& job)
+std::size_t run_chunk(const DemapTables& tables, const DemapKernels& kernels, const DemapJob& job)
 {
-    const bool tame = tame_samples(tables, job.y, job.n) &&
-                      tame_noise(tables, job.noise_var, job.noise_per_symbol ? job.n : 1) &&
-                      (!job.priors || tame_priors(job.priors, job.n * tables.bits));
-    if (tame) {
-        demap_generic(tables, job);
+    if (tame(tables, kernels, job)) {
+        kernels.demap(tables, job);
         return 0;
     }
     const SafeChunk safe(tables, job);
-    demap_generic(tables, safe.job());
+    kernels.demap(tables, safe.job());
     return safe.finish();
 }
 
@@ -151,25 +133,21 @@ std::size_t in_chunks(const DemapJob& whole, unsigned bits, Run&& run)
 
 std::size_t demap_float(const DemapTables& tables, const DemapJob& whole)
 {
+    const auto& kernels = demap_kernels();
     return in_chunks(whole, tables.bits, [&](DemapJob& job, std::size_t offset) {
         job.llr = whole.llr + offset;
-        return run_chunk(tables, job);
+        return run_chunk(tables, kernels, job);
     });
-}
-
-void quantise(const float* llr, std::size_t n, float scale, std::int8_t* out)
-{
-    for (std::size_t i = 0; i < n; ++i)
-        out[i] = static_cast<std::int8_t>(std::nearbyint(std::clamp(llr[i] * scale, -127.0f, 127.0f)));
 }
 
 std::size_t demap_to_int8(const DemapTables& tables, const DemapJob& whole, float scale, std::int8_t* out)
 {
+    const auto& kernels = demap_kernels();
     std::vector<float> llr(std::min(whole.n, chunk_symbols) * tables.bits);
     return in_chunks(whole, tables.bits, [&](DemapJob& job, std::size_t offset) {
         job.llr = llr.data();
-        const auto invalid = run_chunk(tables, job);
-        quantise(llr.data(), job.n * tables.bits, scale, out + offset);
+        const auto invalid = run_chunk(tables, kernels, job);
+        kernels.quantise(llr.data(), job.n * tables.bits, scale, out + offset);
         return invalid;
     });
 }

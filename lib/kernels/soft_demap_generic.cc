@@ -43,9 +43,7 @@ void llr_of_metric(DemapMethod method, const std::vector<float>& metric, const u
     }
 }
 
-} // namespace
-
-void demap_generic(const DemapTables& tables, const DemapJob& job)
+void demap(const DemapTables& tables, const DemapJob& job)
 {
     const auto m = tables.bits;
     std::vector<unsigned> all_bits(m);
@@ -63,22 +61,41 @@ void demap_generic(const DemapTables& tables, const DemapJob& job)
         };
         if (tables.separable) {
             for (int axis = 0; axis < 2; ++axis) {
-                const auto& level = tables.axes[axis].level;
-                metric.resize(level.size());
-                for (std::size_t v = 0; v < level.size(); ++v) {
-                    const auto s = static_cast<float>(level[v]);
-                    const auto half_energy = static_cast<float>(-0.5 * level[v] * level[v]);
-                    metric[v] = (axis == 0 ? re : im) * s + g * half_energy;
-                }
-                finish(tables.axes[axis].bit);
+                const auto& levels = tables.axes[axis];
+                metric.resize(levels.level.size());
+                for (std::size_t v = 0; v < metric.size(); ++v)
+                    metric[v] = (axis == 0 ? re : im) * levels.slope[v] + g * levels.offset[v];
+                finish(levels.bit);
             }
         } else {
             metric.resize(tables.points.size());
             for (std::size_t v = 0; v < metric.size(); ++v)
-                metric[v] = re * tables.re[v] + im * tables.im[v] + g * tables.half_energy[v];
+                metric[v] = re * tables.re[v] + im * tables.im[v] + g * tables.offset[v];
             finish(all_bits);
         }
     }
+}
+
+bool all_within(const float* x, std::size_t n, float limit)
+{
+    bool within = true;
+    for (std::size_t i = 0; i < n; ++i)
+        within &= std::fabs(x[i]) <= limit;
+    return within;
+}
+
+void quantise(const float* llr, std::size_t n, float scale, std::int8_t* out)
+{
+    for (std::size_t i = 0; i < n; ++i)
+        out[i] = static_cast<std::int8_t>(std::nearbyint(std::clamp(llr[i] * scale, -127.0f, 127.0f)));
+}
+
+} // namespace
+
+const DemapKernels& demap_kernels_generic()
+{
+    static constexpr DemapKernels kernels{demap, all_within, quantise};
+    return kernels;
 }
 
 } // namespace softmod

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <string>
 
@@ -114,11 +115,87 @@ DemapTables::DemapTables(const std::vector<std::complex<double>>& points_, Demap
     : method(method_), bits(checked_bits(points_)), points(points_), peak(checked_peak(points_))
 {
     separable = find_axes(points, bits, peak, axes);
-    for (const auto& point : points) {
-        re.push_back(static_cast<float>(point.real()));
-        im.push_back(static_cast<float>(point.imag()));
-        half_energy.push_back(static_cast<float>(-0.5 * std::norm(point)));
+    flatten_points();
+    if (separable)
+        flatten_axes();
+    paired = separable && axes[0].bit.size() == axes[1].bit.size();
+    if (paired) {
+        pair_axes();
+        fold_axes();
     }
+}
+
+void DemapTables::flatten_points()
+{
+    // A coordinate that no bit depends on is the same for all points and says nothing.
+    const double use_re = separable && axes[0].bit.empty() ? 0.0 : 1.0;
+    const double use_im = separable && axes[1].bit.empty() ? 0.0 : 1.0;
+    const auto energy = [&](std::complex<double> point) {
+        return use_re * point.real() * point.real() + use_im * point.imag() * point.imag();
+    };
+    double least = std::numeric_limits<double>::max();
+    for (const auto& point : points)
+        least = std::min(least, energy(point));
+    for (const auto& point : points) {
+        re.push_back(static_cast<float>(use_re * point.real()));
+        im.push_back(static_cast<float>(use_im * point.imag()));
+        offset.push_back(static_cast<float>(0.5 * (least - energy(point))));
+    }
+}
+
+void DemapTables::flatten_axes()
+{
+    for (auto& axis : axes) {
+        double least = std::numeric_limits<double>::max();
+        for (const double s : axis.level)
+            least = std::min(least, s * s);
+        for (const double s : axis.level) {
+            axis.slope.push_back(static_cast<float>(s));
+            axis.offset.push_back(static_cast<float>(0.5 * (least - s * s)));
+        }
+    }
+}
+
+void DemapTables::pair_axes()
+{
+    const auto levels = axes[0].level.size();
+    for (std::size_t v = 0; v < levels; ++v)
+        for (const auto& axis : axes) {
+            pair_slope.push_back(axis.slope[v]);
+            pair_offset.push_back(axis.offset[v]);
+        }
+    const auto in_order = [&](unsigned step, unsigned start_of_q) {
+        for (unsigned k = 0; k < bits / 2; ++k)
+            if (axes[0].bit[k] != step * k || axes[1].bit[k] != start_of_q + step * k)
+                return false;
+        return true;
+    };
+    if (in_order(2, 1))
+        order = Order::alternating;
+    else if (in_order(1, bits / 2))
+        order = Order::axis_by_axis;
+}
+
+void DemapTables::fold_axes()
+{
+    const auto half = axes[0].level.size() / 2;
+    folds = true;
+    for (int a = 0; a < 2; ++a) {
+        const auto& level = axes[a].level;
+        fold_sign[a] = level[0] > 0.0 ? 1.0f : -1.0f;
+        for (std::size_t v = 0; v < half; ++v)
+            folds &= level[v] * fold_sign[a] > 0.0 && std::abs(level[v] + level[v + half]) <= 4e-7 * peak;
+    }
+    if (!folds)
+        return;
+    for (std::size_t v = 0; v <= half; ++v)
+        for (int a = 0; a < 2; ++a) {
+            const auto& slope = axes[a].slope;
+            const auto closer = [](float x, float y) { return std::abs(x) < std::abs(y); };
+            const float innermost = *std::min_element(slope.begin(), slope.end(), closer);
+            fold_slope.push_back(v < half ? slope[v] * fold_sign[a] : -std::abs(innermost));
+            fold_offset.push_back(v < half ? axes[a].offset[v] : 0.0f);
+        }
 }
 
 } // namespace softmod

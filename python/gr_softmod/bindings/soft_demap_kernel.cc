@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Binds SoftDemapper. Arrays of another dtype or layout are converted on the way in.
+#include "simd.h"
 #include "soft_demap.h"
 
 #include <pybind11/complex.h>
@@ -145,6 +146,9 @@ output then is a posteriori. Every output is finite; see invalid_count.)")
         .def_property_readonly(
             "separable", [](const PySoftDemapper& d) { return d.kernel().separable(); },
             "Whether each bit belongs to one axis, so that the axes are worked one by one.");
-    m.def(
-        "simd_target", [] { return "generic"; }, "The instruction set the kernels run on.");
+    m.def("simd_target", &softmod::simd_target, "The instruction set the kernels run on.");
+    m.def("simd_targets", &softmod::simd_targets,
+          "Those this build and CPU have, best first; the last is generic.");
+    m.def("use_simd_target", &softmod::use_simd_target, py::arg("name"),
+          "Run the kernels on that instruction set from now on (for tests); ValueError if it is not there.");
 }
