@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command ``softmod``. Every verb is thin and imports what it needs only when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from functools import partial
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_Flag = partial(typer.Option, metavar="")
+_Signal = partial(typer.Option, rich_help_panel="Signal", show_default=False)
+_SignalFlag = partial(_Flag, rich_help_panel="Signal")
+_Source = partial(typer.Option, rich_help_panel="Source", show_default=False)
+_SourceFlag = partial(_Flag, rich_help_panel="Source")
+_Result = partial(typer.Option, rich_help_panel="Results")
+_ResultFlag = partial(_Flag, rich_help_panel="Results")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from gr_softmod import __version__
+
+        typer.echo(f"softmod {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def softmod(
+    context: typer.Context,
+    version: Annotated[bool, _Flag("--version", callback=_print_version, is_eager=True, help="Print it.")] = False,
+    debug: Annotated[bool, _Flag("--debug", help="Show tracebacks, and what drivers and GNU Radio print.")] = False,
+) -> None:
+    """IQ streams become soft bits."""
+    context.obj = {"debug": debug}
+
+
+_SOURCE = (
+    """A file (SigMF, WAV, raw), or a device: rtl_tcp=HOST:PORT, soapy=driver=..., osmosdr=..., zmq=tcp://HOST:PORT."""
+)
+
+
+@app.command(no_args_is_help=True)
+def receive(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help=_SOURCE, show_default=False)],
+    constellation: Annotated[
+        str, _Signal("--constellation", "-c", metavar="NAME", help="bpsk, qpsk, 8psk, 16qam, ...")
+    ],
+    symbol_rate: Annotated[float, _Signal("--symbol-rate", "-r", metavar="HZ", help="Symbols a second.")],
+    center: Annotated[float, _Signal(metavar="HZ", help="Its middle within the source's band; 0 without.")] = 0.0,
+    differential: Annotated[bool, _SignalFlag("--differential", help="Bits were coded as turns of the phase.")] = False,
+    rolloff: Annotated[float, _Signal(metavar="R", help="Of the root raised cosine pulse; 0.35 without.")] = 0.35,
+    decode: Annotated[str | None, _Signal(metavar="KIND", help="ax25: AX.25 frames (NRZI, G3RUH scrambling).")] = None,
+    sample_rate: Annotated[
+        float | None, _Source("--sample-rate", "-s", metavar="HZ", help="A must for devices and raw files.")
+    ] = None,
+    format: Annotated[str | None, _Source(metavar="TYPE", help="Read raw samples: cf32, ci16, cu8, ...")] = None,
+    truncated: Annotated[bool, _SourceFlag("--truncated", help="Accept a file that ends before it should.")] = False,
+    frequency: Annotated[float | None, _Source(metavar="HZ", help="Tune the device to this.")] = None,
+    gain: Annotated[float | None, _Source(metavar="DB", help="Of the device; without it, its own control.")] = None,
+    duration: Annotated[float | None, _Source(metavar="S", help="Stop after so many seconds of samples.")] = None,
+    timeout: Annotated[
+        float, _Source(metavar="S", help="Give up a device silent for so long; 10 without, 0 never.")
+    ] = 10,
+    out: Annotated[Path, _Result("--out", "-o", metavar="DIR", help="Folder for the results.")] = Path("received"),
+    overwrite: Annotated[bool, _ResultFlag("--overwrite", help="Replace results that are there already.")] = False,
+    quiet: Annotated[bool, _ResultFlag("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """Turn a recording or a live stream into soft bits.
+
+    Leaves llr.sigmf-data and -meta (float, ln P(1)/P(0)), symbols.sigmf-data and -meta (complex), report.json and
+    report.png. Ctrl-C ends it with everything received so far.
+
+    Example: softmod receive picsat.wav -c bpsk -r 9600 --center 12000 --decode ax25 -o picsat
+    """
+    from gr_softmod.receive import Settings
+    from gr_softmod.receive.console import run
+
+    settings = Settings(
+        source=source,
+        constellation=constellation,
+        symbol_rate=symbol_rate,
+        center=center,
+        out=out,
+        differential=differential,
+        sample_rate=sample_rate,
+        datatype=format,
+        frequency=frequency,
+        gain=gain,
+        duration=duration,
+        timeout=timeout,
+        overwrite=overwrite,
+        truncated=truncated,
+        decode=decode,
+        receiver={"excess_bandwidth": rolloff},
+    )
+    run(settings, quiet=quiet, debug=context.obj["debug"])
+
+
+def main() -> None:
+    """Run the command. An error is one line on stderr and exit code 2; ``--debug``, anywhere, adds the traceback."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    if debug:
+        arguments.insert(0, "--debug")
+    else:
+        os.environ.setdefault("GR_CONF_LOG_LOG_LEVEL", "error")  # read by GNU Radio when it is loaded
+    try:
+        sys.exit(app(arguments, prog_name="softmod", standalone_mode=False) or 0)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        # Usage errors know their own sentence; they are click's or typer's own class, depending on its version.
+        if hasattr(error, "format_message"):
+            _fail(error.format_message())
+        if isinstance(error, (ValueError, OSError, ImportError)):
+            _fail(str(error) or type(error).__name__)
+        raise
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(f"softmod: {' '.join(sentence.split())}", err=True)
+    sys.exit(2)
