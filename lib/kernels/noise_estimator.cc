@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "noise_estimator.h"
 
+#include "unit_energy.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -17,20 +19,13 @@ constexpr double db = 4.342944819032518;                   // 10 / ln 10
 constexpr double lowest_r = -20 / db, highest_r = 90 / db; // beyond, float32 symbols cannot tell
 constexpr int most_evaluations = 50;
 
-std::vector<std::complex<float>> unit_energy(std::vector<std::complex<float>> points)
+// Throws before the likelihood is made of them.
+std::vector<std::complex<float>> checked(const std::vector<std::complex<float>>& points)
 {
     if (points.size() < 2)
         throw std::invalid_argument("the constellation has " + std::to_string(points.size()) +
                                     " points; at least 2 are needed");
-    double energy = 0;
-    for (const auto& p : points)
-        energy += std::norm(std::complex<double>(p));
-    energy /= points.size();
-    if (!std::isfinite(energy) || energy <= 0)
-        throw std::invalid_argument("the constellation has points that are not finite, or all are 0");
-    for (auto& p : points)
-        p = std::complex<float>(std::complex<double>(p) / std::sqrt(energy));
-    return points;
+    return unit_energy(points);
 }
 
 } // namespace
@@ -42,7 +37,7 @@ struct NoiseEstimator::Parameters {
 
 NoiseEstimator::NoiseEstimator(const std::vector<std::complex<float>>& points, std::size_t max_symbols,
                                double accuracy_db)
-    : d_likelihood(unit_energy(points)), d_max_symbols(max_symbols), d_accuracy_db(accuracy_db)
+    : d_likelihood(checked(points)), d_max_symbols(max_symbols), d_accuracy_db(accuracy_db)
 {
     if (max_symbols < fewest_symbols)
         throw std::invalid_argument("max_symbols is " + std::to_string(max_symbols) +

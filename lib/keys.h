@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <pmt/pmt.h>
+
+// Keys of stream tags, message ports and message fields, interned once.
+namespace gr::softmod::keys
+{
+
+inline const pmt::pmt_t noise_var = pmt::mp("noise_var");
+inline const pmt::pmt_t esn0_db = pmt::mp("esn0_db");
+inline const pmt::pmt_t constellation = pmt::mp("constellation");
+inline const pmt::pmt_t status = pmt::mp("status");
+inline const pmt::pmt_t block = pmt::mp("block");
+inline const pmt::pmt_t severity = pmt::mp("severity");
+inline const pmt::pmt_t reason = pmt::mp("reason");
+inline const pmt::pmt_t count = pmt::mp("count");
+
+} // namespace gr::softmod::keys
