@@ -84,8 +84,8 @@ def receive(
 
     Example: softmod receive picsat.wav -c bpsk -r 9600 --center 12000 --decode ax25 -o picsat
     """
-    from gr_softmod.receive import Settings
     from gr_softmod.receive.console import run
+    from gr_softmod.receive.settings import Settings
 
     settings = Settings(
         source=source,

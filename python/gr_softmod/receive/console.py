@@ -23,10 +23,10 @@ def run(settings: Settings, quiet: bool = False, debug: bool = False) -> None:
     """Do the job, showing how far it is on stderr and its summary on stdout.
 
     Raises:
-        OSError, ValueError: as :func:`gr_softmod.receive.receive`.
+        OSError, ValueError: as :func:`gr_softmod.receive.job.receive`.
     """
     with _drivers_silenced(not debug) as stderr:
-        from gr_softmod.receive import receive
+        from gr_softmod.receive.job import receive
 
         console = Console(file=stderr)
         with _Display(console, quiet or not console.is_terminal) as display:

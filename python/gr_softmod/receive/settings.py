@@ -15,7 +15,7 @@ DECODERS = ("ax25",)
 
 @dataclass(frozen=True)
 class Settings:
-    """Parameters of :func:`gr_softmod.receive.receive`.
+    """Parameters of :func:`gr_softmod.receive.job.receive`.
 
     Attributes:
         source: a file or a device string, as ``softmod.iq_source`` takes it.
@@ -71,9 +71,10 @@ class Settings:
             raise ValueError(f"the centre is {self.center:g} Hz; it must be finite")
         if self.decode is not None and self.decode not in DECODERS:
             raise ValueError(f"there is no decoder {self.decode!r}; there is {', '.join(DECODERS)}")
-        if self.decode == "ax25" and (self.differential or self.bits_per_symbol != 1):
+        if self.decode == "ax25" and self.differential and self.bits_per_symbol == 1:
             raise ValueError(
-                "decoding ax25 needs one bit a symbol and no --differential: its NRZI code is undone behind the LLRs"
+                "decoding ax25 needs the LLRs of the bits on the channel and undoes their NRZI code itself:"
+                " leave --differential out"
             )
 
     @property
