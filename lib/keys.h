@@ -14,6 +14,10 @@ inline const pmt::pmt_t status = pmt::mp("status");
 inline const pmt::pmt_t block = pmt::mp("block");
 inline const pmt::pmt_t severity = pmt::mp("severity");
 inline const pmt::pmt_t reason = pmt::mp("reason");
+inline const pmt::pmt_t gain = pmt::mp("gain");
+inline const pmt::pmt_t std_db = pmt::mp("std_db");
+inline const pmt::pmt_t symbols = pmt::mp("symbols");
+inline const pmt::pmt_t offset = pmt::mp("offset");
 inline const pmt::pmt_t count = pmt::mp("count");
 
 } // namespace gr::softmod::keys

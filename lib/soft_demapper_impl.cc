@@ -14,7 +14,7 @@ namespace gr::softmod
 namespace
 {
 
-using Lock = std::lock_guard<std::mutex>;
+using ::softmod::DemapMethod;
 using ::softmod::SoftDemapper;
 
 } // namespace
@@ -22,11 +22,10 @@ using ::softmod::SoftDemapper;
 soft_demapper_impl::soft_demapper_impl(const std::vector<gr_complex>& constellation, float noise_var,
                                        const std::string& method)
     : d_points(checked_points(constellation)), d_demapper(d_points, checked_method(method)),
-      d_noise_var(checked_noise_var(noise_var))
+      d_noise_var(checked_noise_var(noise_var)), d_status(*this, d_logger)
 {
     set_tag_propagation_policy(TPP_CUSTOM);
     tell_rate();
-    message_port_register_out(keys::status);
     for (const auto& key : {keys::noise_var, keys::constellation}) {
         message_port_register_in(key);
         set_msg_handler(key, [this, key](const pmt::pmt_t& value) { handle_message(key, value); });
@@ -35,50 +34,22 @@ soft_demapper_impl::soft_demapper_impl(const std::vector<gr_complex>& constellat
 
 void soft_demapper_impl::set_constellation(const std::vector<gr_complex>& points)
 {
-    const Lock lock(d_mutex);
-    use_points(checked_points(points));
-}
-
-std::vector<gr_complex> soft_demapper_impl::constellation() const
-{
-    const Lock lock(d_mutex);
-    return d_points;
-}
-
-unsigned soft_demapper_impl::bits_per_symbol() const
-{
-    const Lock lock(d_mutex);
-    return d_demapper.bits_per_symbol();
+    d_locked([&] { use_points(checked_points(points)); });
 }
 
 void soft_demapper_impl::set_noise_var(float noise_var)
 {
-    const Lock lock(d_mutex);
-    d_noise_var = checked_noise_var(noise_var);
-}
-
-float soft_demapper_impl::noise_var() const
-{
-    const Lock lock(d_mutex);
-    return d_noise_var;
+    d_locked([&] { d_noise_var = checked_noise_var(noise_var); });
 }
 
 void soft_demapper_impl::set_method(const std::string& method)
 {
-    const Lock lock(d_mutex);
-    d_demapper = SoftDemapper(d_points, checked_method(method));
+    d_locked([&] { d_demapper = SoftDemapper(d_points, checked_method(method)); });
 }
 
 std::string soft_demapper_impl::method() const
 {
-    const Lock lock(d_mutex);
-    return d_demapper.method() == ::softmod::DemapMethod::exact ? "exact" : "maxlog";
-}
-
-std::uint64_t soft_demapper_impl::invalid_count() const
-{
-    const Lock lock(d_mutex);
-    return d_invalid;
+    return d_locked([&] { return d_demapper.method() == DemapMethod::exact ? "exact" : "maxlog"; });
 }
 
 void soft_demapper_impl::use_points(const std::vector<gr_complex>& points)
@@ -99,12 +70,13 @@ void soft_demapper_impl::apply(const pmt::pmt_t& key, const pmt::pmt_t& value)
 
 void soft_demapper_impl::handle_message(const pmt::pmt_t& key, const pmt::pmt_t& value)
 {
-    const Lock lock(d_mutex);
-    try {
-        apply(key, value);
-    } catch (const std::exception& error) {
-        report(*this, d_logger, Severity::warning, std::string("message ignored: ") + error.what());
-    }
+    d_locked([&] {
+        try {
+            apply(key, value);
+        } catch (const std::exception& error) {
+            d_status.report(Severity::warning, std::string("message ignored: ") + error.what());
+        }
+    });
 }
 
 void soft_demapper_impl::apply_tag(const gr::tag_t& tag)
@@ -112,9 +84,8 @@ void soft_demapper_impl::apply_tag(const gr::tag_t& tag)
     try {
         apply(tag.key, tag.value);
     } catch (const std::exception& error) {
-        if (d_tag_limit.ready())
-            report(*this, d_logger, Severity::warning,
-                   "tag at symbol " + std::to_string(tag.offset) + " ignored: " + error.what());
+        d_status.report_seldom(Severity::warning,
+                               "tag at symbol " + std::to_string(tag.offset) + " ignored: " + error.what());
     }
 }
 
@@ -135,23 +106,22 @@ void soft_demapper_impl::tell_rate()
 
 void soft_demapper_impl::forecast(int, gr_vector_int& ninput_items_required)
 {
-    const Lock lock(d_mutex);
     ninput_items_required[0] = 1;
     if (ninput_items_required.size() > 1)
-        ninput_items_required[1] = d_demapper.bits_per_symbol();
+        ninput_items_required[1] = bits_per_symbol();
 }
 
 int soft_demapper_impl::general_work(int noutput_items, gr_vector_int& ninput_items,
                                      gr_vector_const_void_star& input_items,
                                      gr_vector_void_star& output_items)
 try {
-    const Lock lock(d_mutex);
+    const auto lock = d_locked.hold();
     const auto* y = static_cast<const gr_complex*>(input_items[0]);
     const auto* priors = input_items.size() > 1 ? static_cast<const float*>(input_items[1]) : nullptr;
     const std::size_t input = ninput_items[0];
     const std::size_t room = priors ? std::min(noutput_items, ninput_items[1]) : noutput_items;
     const std::uint64_t first = nitems_read(0);
-    std::size_t symbols = 0, llrs = 0; // done so far
+    std::size_t symbols = 0, llrs = 0, invalid = 0; // so far
 
     get_tags_in_window(d_tags, 0, 0, input);
     std::stable_sort(d_tags.begin(), d_tags.end(), gr::tag_t::offset_compare);
@@ -167,8 +137,8 @@ try {
             break; // the tags are seen again with their symbol
         for (; tag != later; ++tag)
             add_item_tag(0, nitems_written(0) + llrs, tag->key, tag->value, tag->srcid);
-        d_invalid += demap(d_demapper, y + symbols, n, d_noise_var, priors ? priors + llrs : nullptr,
-                           output_items[0], llrs);
+        invalid += demap(d_demapper, y + symbols, n, d_noise_var, priors ? priors + llrs : nullptr,
+                         output_items[0], llrs);
         symbols += n;
         llrs += n * m;
     }
@@ -180,15 +150,10 @@ try {
     }
     if (d_demapper.bits_per_symbol() != d_rate)
         tell_rate();
-    if (d_invalid != d_invalid_told && d_invalid_limit.ready()) {
-        d_invalid_told = d_invalid;
-        report(*this, d_logger, Severity::warning,
-               std::to_string(d_invalid) + " symbols so far were not finite; their LLRs are 0",
-               pmt::dict_add(pmt::make_dict(), keys::count, pmt::from_uint64(d_invalid)));
-    }
+    d_status.count_invalid(invalid, "their LLRs are 0");
     return llrs;
 } catch (const std::exception& error) {
-    report(*this, d_logger, Severity::error, std::string("stopped: ") + error.what());
+    d_status.report(Severity::error, std::string("stopped: ") + error.what());
     return WORK_DONE;
 }
 
@@ -229,14 +194,7 @@ soft_demapper_cb_impl::soft_demapper_cb_impl(const std::vector<gr_complex>& cons
 
 void soft_demapper_cb_impl::set_scale(float scale)
 {
-    const Lock lock(d_mutex);
-    d_scale = checked_scale(scale);
-}
-
-float soft_demapper_cb_impl::scale() const
-{
-    const Lock lock(d_mutex);
-    return d_scale;
+    d_locked([&] { d_scale = checked_scale(scale); });
 }
 
 std::size_t soft_demapper_cb_impl::demap(const SoftDemapper& demapper, const gr_complex* y, std::size_t n,

@@ -11,19 +11,33 @@ namespace gr::softmod
 
 enum class Severity { info, warning, error };
 
-//! One log line, and a dictionary (block, severity, reason, and the given fields) on the block's port
-//! `status`.
-void report(gr::block& block, const gr::logger_ptr& logger, Severity severity, const std::string& reason,
-            const pmt::pmt_t& fields = pmt::make_dict());
-
-//! Lets one report a second through, the first at once.
-class RateLimit
+/*! What a block has to say while it runs: each report is one log line, and a dictionary of block, severity,
+ * reason and given fields on the message port `status`. Not thread-safe: the block's lock guards it.
+ */
+class Status
 {
 public:
-    bool ready();
+    //! Registers the port. Both arguments are the owner's.
+    Status(gr::block& block, const gr::logger_ptr& logger);
+
+    void report(Severity severity, const std::string& reason, const pmt::pmt_t& fields = pmt::make_dict());
+
+    //! At most one report a second; the first at once, and what is held back is dropped.
+    void report_seldom(Severity severity, const std::string& reason);
+
+    //! Counts samples that were not finite, and tells of them at most once a second. consequence ends the
+    //! sentence.
+    void count_invalid(std::size_t count, const char* consequence);
+    std::uint64_t invalid_count() const { return d_invalid; }
 
 private:
-    std::chrono::steady_clock::time_point d_next{};
+    using Clock = std::chrono::steady_clock;
+    static bool due(Clock::time_point& next);
+
+    gr::block& d_block;
+    gr::logger_ptr d_logger;
+    Clock::time_point d_next{}, d_next_invalid{};
+    std::uint64_t d_invalid = 0, d_invalid_told = 0;
 };
 
 } // namespace gr::softmod

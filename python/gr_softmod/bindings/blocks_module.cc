@@ -4,6 +4,7 @@
 namespace py = pybind11;
 
 void bind_finite_cc(py::module& m);
+void bind_noise_estimator_cc(py::module& m);
 void bind_soft_demapper(py::module& m);
 
 PYBIND11_MODULE(softmod_python, m)
@@ -12,5 +13,6 @@ PYBIND11_MODULE(softmod_python, m)
     py::module::import("gnuradio.gr");
     m.doc() = "The GNU Radio blocks.";
     bind_finite_cc(m);
+    bind_noise_estimator_cc(m);
     bind_soft_demapper(m);
 }
