@@ -115,8 +115,8 @@ std::size_t noise_estimator_cc_impl::take(const gr_complex* in, std::size_t n, g
 {
     const auto scale = static_cast<float>(output_scale());
     std::transform(in, in + n, out, [scale](const gr_complex& y) { return y * scale; });
-    // Of a period longer than the memory, every stride-th symbol.
-    const std::uint64_t stride = (d_period + d_max_symbols - 1) / d_max_symbols;
+    // Of a distance longer than the memory, every stride-th symbol.
+    const std::uint64_t stride = (d_until + d_max_symbols - 1) / d_max_symbols;
     const std::uint64_t skip = (stride - d_since % stride) % stride;
     d_since += n;
     return skip < n ? d_estimator.push(in + skip, n - skip, stride) : 0;
@@ -129,8 +129,8 @@ void noise_estimator_cc_impl::publish(std::uint64_t offset)
     d_since = 0;
     const auto estimate = d_estimator.estimate();
     if (!estimate) {
-        d_status.report_seldom(Severity::warning,
-                               "no estimate at symbol " + std::to_string(offset) + ": there is no signal");
+        d_status.report_seldom(Severity::warning, "no estimate at symbol " + std::to_string(offset) +
+                                                      ": all symbols were 0 or not finite");
         return;
     }
     d_latest = estimate;

@@ -97,7 +97,7 @@ def test_a_long_period_uses_symbols_spread_over_all_of_it() -> None:
     *_, before, after = result.messages["noise_var"]
     assert (before["offset"], after["offset"]) == (start, start + period)
     assert (before["symbols"], after["symbols"]) == (1000, 1000)
-    assert abs(before["esn0_db"] - 25) < 0.7 and 5 < after["esn0_db"] < 11
+    assert abs(before["esn0_db"] - 25) < 0.7 and 5 < after["esn0_db"] < 15
 
 
 def test_normalize_divides_by_the_gain_from_the_tagged_symbol_on() -> None:
@@ -217,7 +217,7 @@ def test_silence_gives_no_estimate_and_says_so(sample: complex) -> None:
     block = softmod.noise_estimator_cc("qpsk")
     result = run(block, np.full(3000, sample, np.complex64), outputs="c", messages=["status", "noise_var"])
     assert result.tags[0] == [] and result.messages["noise_var"] == []
-    assert any("no signal" in status["reason"] for status in result.messages["status"])
+    assert any("all symbols were 0" in status["reason"] for status in result.messages["status"])
 
 
 @pytest.mark.parametrize("way", ["message", "tag"])
