@@ -36,6 +36,9 @@ OBJECTS = {
     "constellation_calcdist, no code": lambda: digital.constellation_calcdist(CIRCLE8, [], 8, 1),
     "constellation_calcdist, odd code": lambda: digital.constellation_calcdist([1, 1j, -1, -1j], [2, 0, 3, 1], 4, 1),
     "constellation_rect": lambda: digital.constellation_rect(CORNERS, [0, 1, 3, 2], 4, 2, 2, 1, 1),
+    "constellation_expl_rect": lambda: digital.constellation_expl_rect(
+        CORNERS, [0, 1, 3, 2], 4, 2, 2, 1, 1, [2, 3, 1, 0]
+    ),
     "constellation_psk": lambda: digital.constellation_psk([1, 1j, -1, -1j], [0, 1, 3, 2], 4),
 }  # fmt: skip
 
@@ -160,3 +163,16 @@ def test_dvb_t2_points_are_those_of_gr_dtv(name: str) -> None:
     modulation = getattr(dtv, f"MOD_{name.removesuffix('-dvb').upper()}")
     modulator = dtv.dvbt2_modulator_bc(dtv.FECFRAME_NORMAL, modulation, dtv.ROTATION_OFF)
     assert np.allclose(points_by_label(modulator, ours.order), ours.points, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["qpsk", "16qam-dvb", "64qam-dvb"])
+def test_dvb_t_points_are_those_of_gr_dtv(name: str) -> None:
+    """The same as DVB-T2's; gr-dtv's mapper works on vectors of the 1512 data carriers of the 2k mode."""
+    ours = Constellation.from_name(name)
+    modulation = getattr(dtv, f"MOD_{name.removesuffix('-dvb').upper()}")
+    source = blocks.vector_source_b((np.arange(1512 * 4) % ours.order).tolist(), False, 1512)
+    sink = blocks.vector_sink_c(1512)
+    tb = gr.top_block()
+    tb.connect(source, dtv.dvbt_map(1512, modulation, dtv.NH, dtv.T2k, 1.0), sink)
+    tb.run()
+    assert np.allclose(sink.data()[: ours.order], ours.points, atol=1e-6)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,26 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gr_softmod import constellation_points as build
 from gr_softmod.constellation_apsk import APSK, DEFAULT_RATE, apsk_points
+from gr_softmod.constellation_axes import Axes, find_axes
 from gr_softmod.conventions import bits_of_labels, labels_of_bits
-
-#: Largest difference, at unit symbol energy, between coordinates that count as one level: a few float32 ulp.
-_SAME_LEVEL = 5e-7
-
-
-@dataclass(frozen=True)
-class Axes:
-    """How a separable constellation falls apart into one PAM per axis.
-
-    Attributes:
-        i_levels: real parts [2^len(i_bits)], indexed by the value of the bits ``i_bits``, first one highest.
-        i_bits: positions (0 = most significant bit of the label) of the bits that choose the real part.
-        q_levels, q_bits: the same for the imaginary part. An axis without bits has one level.
-    """
-
-    i_levels: NDArray[np.float64]
-    i_bits: tuple[int, ...]
-    q_levels: NDArray[np.float64]
-    q_bits: tuple[int, ...]
 
 
 class Constellation:
@@ -80,7 +61,7 @@ class Constellation:
         rotation: float = 0.0,
         q_delay: float = 0.0,
     ) -> None:
-        ordered = _by_label(_checked_points(points), labels)
+        ordered = build.labelled(build.checked(points), labels)
         if not (np.isfinite(rotation) and np.isfinite(q_delay)):
             raise ValueError(f"rotation is {rotation} and q_delay is {q_delay}; both must be finite")
         order = len(ordered)
@@ -95,7 +76,7 @@ class Constellation:
             "name": str(name),
             "rotation": float(rotation),
             "q_delay": float(q_delay),
-            "axes": _find_axes(ordered, bits),
+            "axes": find_axes(ordered, bits),
             "_key": (ordered.tobytes(), float(rotation), float(q_delay)),
         }
         for attribute, value in values.items():
@@ -256,7 +237,7 @@ class Constellation:
         """Square QAM of 4 to 4096 points or cross QAM of 32, 128 or 512.
 
         "gray" and "3gpp" are the same square labelling (TS 38.211 section 5.1, which has 4 to 1024 points); "dvb" is
-        DVB-T2's, 4 to 256 points (EN 302 755 section 6.2.2). A cross has the near-Gray labels of
+        DVB-T's and DVB-T2's, 4 to 256 points (EN 302 755 section 6.2.2). A cross has the near-Gray labels of
         :func:`gr_softmod.constellation_points.cross_qam_points`.
         """
         _check_labels("QAM", labels, ("gray", "3gpp", "dvb"))
@@ -329,61 +310,3 @@ _ALIASES = {
 def _check_labels(scheme: str, labels: str, allowed: tuple[str, ...]) -> None:
     if labels not in allowed:
         raise ValueError(f"{scheme} labels are {labels!r}; they must be one of {', '.join(allowed)}")
-
-
-def _checked_points(points: ArrayLike) -> NDArray[np.complex128]:
-    """Points with E|s|^2 = 1, or a ValueError."""
-    array = np.array(points, np.complex128)
-    if array.ndim != 1 or array.size < 2 or array.size & (array.size - 1):
-        raise ValueError(f"points have shape {array.shape}; there must be a list of 2, 4, 8, .. points")
-    if not np.all(np.isfinite(array)):
-        raise ValueError(
-            f"point {int(np.argmin(np.isfinite(array)))} is {array[~np.isfinite(array)][0]}; it must be finite"
-        )
-    largest = float(np.max(np.abs(array)))
-    if largest == 0.0:
-        raise ValueError("all points are 0; a constellation needs energy")
-    # Scaled by the largest first, so that squares neither overflow nor vanish; left alone when already normalised,
-    # so that a round trip through a file is exact.
-    rms = largest * float(np.sqrt(np.mean(np.abs(array / largest) ** 2)))
-    if abs(rms - 1.0) > 1e-12:
-        array = array / rms
-    return array + 0.0  # no negative zeros: equal points are equal bytes
-
-
-def _by_label(points: NDArray[np.complex128], labels: ArrayLike | None) -> NDArray[np.complex128]:
-    if labels is not None:
-        given = np.asarray(labels)
-        if given.shape != points.shape or not np.array_equal(np.sort(given), np.arange(len(points))):
-            raise ValueError(
-                f"labels must hold each of 0 .. {len(points) - 1} once; got {np.array2string(given, threshold=16)}"
-            )
-        points = build.by_label(points, given.astype(np.int64))
-    order = np.lexsort((points.imag, points.real))
-    same = np.flatnonzero(np.diff(points[order]) == 0)
-    if same.size:
-        first, second = sorted(order[same[0] : same[0] + 2])
-        raise ValueError(
-            f"labels {first} and {second} have the same point {points[first]}; no receiver can tell them apart"
-        )
-    return points
-
-
-def _find_axes(points: NDArray[np.complex128], bits: NDArray[np.uint8]) -> Axes | None:
-    """Bits that move a point along one axis only belong to it; a bit that moves along both means no separation."""
-    m = bits.shape[1]
-    moves = [points[np.arange(len(points)) ^ (1 << (m - 1 - k))] - points for k in range(m)]
-    on_i = [bool(np.any(np.abs(move.real) > _SAME_LEVEL)) for move in moves]
-    on_q = [bool(np.any(np.abs(move.imag) > _SAME_LEVEL)) for move in moves]
-    if any(i and q for i, q in zip(on_i, on_q, strict=True)):
-        return None
-    i_bits = tuple(k for k in range(m) if on_i[k])
-    q_bits = tuple(k for k in range(m) if not on_i[k])
-    return Axes(_levels(points.real, bits, i_bits), i_bits, _levels(points.imag, bits, q_bits), q_bits)
-
-
-def _levels(coordinates: NDArray[np.float64], bits: NDArray[np.uint8], chosen: tuple[int, ...]) -> NDArray[np.float64]:
-    values = labels_of_bits(bits[:, chosen], len(chosen))[:, 0] if chosen else np.zeros(len(bits), np.int64)
-    levels = np.bincount(values, coordinates) / np.bincount(values)
-    levels.flags.writeable = False
-    return levels

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Points of PSK, PAM, ASK and QAM, indexed by label; the energy is not yet normalised."""
+"""Points of PSK, PAM, ASK and QAM by label, before normalisation; and the checks that all points go through."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gr_softmod.conventions import bits_of_labels
 
@@ -94,3 +94,41 @@ def _blocks(points: NDArray[np.complex128]) -> NDArray[np.complex128]:
     q_sign = np.where(points.imag % 4 == 1, 1, -1)[:, None, None]
     offset = i_sign * offsets[:, None] + 1j * q_sign * offsets[None, :]
     return (2 * points[:, None, None] + offset).reshape(-1)
+
+
+def checked(points: ArrayLike) -> NDArray[np.complex128]:
+    """Points with E|s|^2 = 1, or a ValueError."""
+    array = np.array(points, np.complex128)
+    if array.ndim != 1 or array.size < 2 or array.size & (array.size - 1):
+        raise ValueError(f"points have shape {array.shape}; there must be a list of 2, 4, 8, .. points")
+    if not np.all(np.isfinite(array)):
+        raise ValueError(
+            f"point {int(np.argmin(np.isfinite(array)))} is {array[~np.isfinite(array)][0]}; it must be finite"
+        )
+    largest = float(np.max(np.abs(array)))
+    if largest == 0.0:
+        raise ValueError("all points are 0; a constellation needs energy")
+    # Scaled by the largest first, so that squares neither overflow nor vanish; left alone when already normalised,
+    # so that a round trip through a file is exact.
+    rms = largest * float(np.sqrt(np.mean(np.abs(array / largest) ** 2)))
+    if abs(rms - 1.0) > 1e-12:
+        array = array / rms
+    return array + 0.0  # no negative zeros: equal points are equal bytes
+
+
+def labelled(points: NDArray[np.complex128], labels: ArrayLike | None) -> NDArray[np.complex128]:
+    if labels is not None:
+        given = np.asarray(labels)
+        if given.shape != points.shape or not np.array_equal(np.sort(given), np.arange(len(points))):
+            raise ValueError(
+                f"labels must hold each of 0 .. {len(points) - 1} once; got {np.array2string(given, threshold=16)}"
+            )
+        points = by_label(points, given.astype(np.int64))
+    order = np.lexsort((points.imag, points.real))
+    same = np.flatnonzero(np.diff(points[order]) == 0)
+    if same.size:
+        first, second = sorted(order[same[0] : same[0] + 2])
+        raise ValueError(
+            f"labels {first} and {second} have the same point {points[first]}; no receiver can tell them apart"
+        )
+    return points
