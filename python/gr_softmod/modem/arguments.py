@@ -26,7 +26,7 @@ def check_symbols(symbols: Tensor) -> Tensor:
         raise ValueError(f"symbols are {kind}; they must be a complex tensor [..., N]")
     if symbols.dim() == 0:
         raise ValueError("symbols have no dimension; they must be a complex tensor [..., N]")
-    return symbols.to(torch.complex64) if symbols.dtype == torch.complex32 else symbols
+    return symbols.to(torch.complex64 if symbols.dtype == torch.complex32 else symbols.dtype).resolve_conj()
 
 
 def check_noise_var(noise_var: NoiseVar, symbols: Tensor) -> Tensor:
