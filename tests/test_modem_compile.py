@@ -20,8 +20,7 @@ from gr_softmod.modem import (
     TrainableShaping,
     bit_cross_entropy,
 )
-from test_modem_demapper import complex_normal
-from test_modem_mapper import random_bits
+from modem_helpers import complex_normal, random_bits
 
 LINKS = {
     "qpsk": (lambda: Modulator("qpsk"), lambda: Demodulator("qpsk")),

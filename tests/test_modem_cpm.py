@@ -15,8 +15,7 @@ from torch.autograd import gradcheck
 
 from gr_softmod.modem import CPM, CPMDemodulator, CPMModulator, GMSKDemodulator, GMSKModulator, MSKModulator
 from gr_softmod.modem.cpm import phase_pulse
-from test_modem_demapper import assert_calibrated, complex_normal, normal
-from test_modem_mapper import random_bits
+from modem_helpers import assert_calibrated, complex_normal, normal, random_bits
 
 WAVEFORMS = [
     dict(samples_per_symbol=4),

@@ -14,6 +14,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from gr_softmod.constellation import Constellation
 from gr_softmod.modem import Demodulator, Modulator
+from modem_helpers import assert_calibrated, complex_normal, normal, uniform
 from oracle import assert_llr_close, brute_force_llr
 
 ALL = [Constellation.from_name(name) for name in Constellation.names()]
@@ -31,18 +32,6 @@ def received(constellation: Constellation, noise_var: float, n: int = 48) -> np.
     y[4:8] = (constellation.points[0] + constellation.points[rng.integers(constellation.order, size=4)]) / 2
     y[8] = 0
     return y.astype(np.complex64)
-
-
-def complex_normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.complex128) -> torch.Tensor:
-    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
-
-
-def uniform(*shape: int, low: float = 0.2, seed: int = 1) -> torch.Tensor:
-    return low + torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-def normal(*shape: int, seed: int = 2) -> torch.Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -111,9 +100,8 @@ def test_batch_shapes(shape: tuple[int, ...]) -> None:
 def test_noise_var_broadcasts(noise_shape: tuple[int, ...]) -> None:
     y, noise_var = complex_normal(3, 5), uniform(*noise_shape)
     demodulator = Demodulator("8psk")
-    expected = torch.cat(
-        [demodulator(a[None], float(b)) for a, b in zip(y.flatten(), noise_var.expand(3, 5).flatten(), strict=True)]
-    )
+    each = zip(y.flatten(), noise_var.expand(3, 5).flatten(), strict=True)
+    expected = torch.cat([demodulator(symbol[None], float(noise)) for symbol, noise in each])
     torch.testing.assert_close(demodulator(y, noise_var).flatten(), expected)
 
 
@@ -244,16 +232,6 @@ def test_calibration(name: str, noise_var: float) -> None:
     noise = torch.randn(60_000, dtype=torch.complex64, generator=generator) * math.sqrt(noise_var)
     soft = demodulator.forward_soft(modulator(bits) + noise, noise_var)
     assert_calibrated(soft, bits)
-
-
-def assert_calibrated(soft: torch.Tensor, bits: torch.Tensor) -> None:
-    for low in torch.arange(0.0, 1.0, 0.1):
-        chosen = (soft >= low) & (soft < low + 0.1)
-        count = int(chosen.sum())
-        if count >= 200:
-            mean = soft[chosen].mean()
-            deviation = math.sqrt(float((soft[chosen] * (1 - soft[chosen])).sum())) / count
-            assert abs(float(bits[chosen].double().mean() - mean)) < 5 * deviation + 1e-6
 
 
 # ------------------------------------------------------------------------------------------- decisions, sharpness

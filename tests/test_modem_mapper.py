@@ -12,12 +12,9 @@ from torch.autograd import gradcheck
 
 from gr_softmod.constellation import Constellation
 from gr_softmod.modem import Demodulator, Modulator, bits_of_labels, harden, labels_of_bits, soft_bits
+from modem_helpers import random_bits
 
 ALL = [Constellation.from_name(name) for name in Constellation.names()]
-
-
-def random_bits(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randint(0, 2, shape, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("constellation", ALL, ids=str)

@@ -27,8 +27,7 @@ from gr_softmod.modem import (
     QPSKModulator,
 )
 from gr_softmod.modem.pulse import root_raised_cosine
-from test_modem_demapper import assert_calibrated, complex_normal, normal, uniform
-from test_modem_mapper import random_bits
+from modem_helpers import assert_calibrated, complex_normal, normal, random_bits, uniform
 
 # (name of the pair, arguments, name of the constellation or None)
 PAIRS = [

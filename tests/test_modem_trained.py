@@ -24,9 +24,8 @@ from gr_softmod.modem import (
     bmd_rate,
 )
 from gr_softmod.modem.trainable import constrained
+from modem_helpers import complex_normal, normal, random_bits, uniform
 from oracle import assert_llr_close
-from test_modem_demapper import complex_normal, normal, uniform
-from test_modem_mapper import random_bits
 
 SOURCES = {
     "trained": lambda: TrainableConstellation("16qam"),
@@ -164,7 +163,7 @@ def test_conditioned_points_of_each_row() -> None:
         torch.testing.assert_close(soft[row], alone)
         torch.testing.assert_close(llr[row], demodulator(alone, noise_var[row, 0]), rtol=1e-4, atol=1e-4)
     each = noise_var.expand(3, 20)
-    torch.testing.assert_close(demodulator(symbols, each), llr)
+    torch.testing.assert_close(demodulator(symbols, each), llr, rtol=1e-4, atol=1e-4)
 
 
 # -------------------------------------------------------------------------------------------------------- shaping
@@ -232,7 +231,7 @@ def test_faults(call, message: str) -> None:
 @pytest.mark.parametrize(
     "source, esn0_db",
     [(TrainableConstellation("16psk"), 10), (TrainableShaping("16qam"), 6)],
-    ids=["points", "shaping"],
+    ids=["points", "probabilities"],
 )
 def test_training_raises_the_rate(source, esn0_db: float) -> None:
     """A few Adam steps gain rate beyond the intervals."""
@@ -265,7 +264,7 @@ def test_neural_demapper_learns_qpsk() -> None:
     torch.manual_seed(0)
     demapper, modulator = NeuralDemapper(2, hidden=(16,)), Modulator("qpsk")
     optimizer = torch.optim.Adam(demapper.parameters(), 0.02)
-    for step in range(150):
+    for _ in range(150):
         noise_var = 0.1 + 0.4 * torch.rand(64, 1)
         bits = torch.randint(0, 2, (64, 64))
         y = modulator(bits) + noise_var.sqrt() * torch.randn(64, 32, dtype=torch.complex64)
