@@ -25,9 +25,12 @@ _DENSITY = LinearSegmentedColormap.from_list("density", ["#c7d7fe", "#6d8ff7", "
 def draw(report: dict[str, Any], curves: Curves, path: Path) -> None:
     """Draw the report into a PNG file."""
     # Not through pyplot: no global state, and no display is looked for.
-    figure = Figure(figsize=(14, 8.4), dpi=110, facecolor="white", layout="constrained")
+    figure = Figure(figsize=(14, 8.6), dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(2, 3, width_ratios=[1, 1, 1], height_ratios=[1.08, 1], hspace=0.06, wspace=0.05)
+    # Fixed places: matplotlib's automatic layouts would take as long as all the drawing.
+    grid = figure.add_gridspec(
+        2, 3, height_ratios=[1.12, 1], left=0.05, right=0.98, top=0.885, bottom=0.065, wspace=0.24, hspace=0.27
+    )
     _title(figure, report)
     _constellation(figure.add_subplot(grid[0, 0]), curves.before, None, "Before synchronisation")
     _constellation(figure.add_subplot(grid[0, 1]), curves.symbols, curves.points, "Symbols")
@@ -45,7 +48,7 @@ def _title(figure: Figure, report: dict[str, Any]) -> None:
     kind = "differential " if parameters["differential"] else ""
     figure.suptitle(
         f"{name}     {kind}{parameters['constellation']}, {rate}",
-        x=0.012, ha="left", fontsize=16, fontweight="bold", color=_INK,
+        x=0.018, y=0.972, ha="left", va="top", fontsize=16, fontweight="bold", color=_INK,
     )  # fmt: skip
 
 
@@ -122,7 +125,7 @@ def _summary(axes: Axes, report: dict[str, Any]) -> None:
     for number, (name, value) in enumerate(lines):
         y = 0.95 - number * step
         axes.text(0.02, y, name, transform=axes.transAxes, fontsize=10.5, color=_FAINT, va="center")
-        axes.text(0.46, y, value, transform=axes.transAxes, fontsize=10.5, color=_INK, va="center")
+        axes.text(0.50, y, value, transform=axes.transAxes, fontsize=10.5, color=_INK, va="center")
     for number, warning in enumerate(report["warnings"][:2]):
         axes.text(
             0.02, 0.95 - (len(lines) + 0.4 + number * 1.1) * step, _wrapped(warning), transform=axes.transAxes,
@@ -198,6 +201,7 @@ def _llrs(axes: Axes, llrs: NDArray[np.float32]) -> None:
         axes.bar(centres[side], share[side], width=edges[1] - edges[0], color=colour, alpha=0.85, label=name)
     axes.axvline(0, color=_INK, linewidth=0.8)
     axes.set_xlim(-limit, limit)
+    axes.set_ylim(0, 1.18 * share.max())
     axes.set_xlabel("LLR = ln P(1) / P(0)", color=_FAINT, fontsize=9)
     axes.set_yticks([])
     axes.legend(loc="upper center", fontsize=8.5, frameon=False, labelcolor=_FAINT, ncols=2)

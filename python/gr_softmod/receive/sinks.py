@@ -135,7 +135,7 @@ class SymbolSink(FileSink):
 
     def __init__(self, path: Path, hold: int, points: NDArray[np.complex128], interval: int) -> None:
         super().__init__("softmod.symbol_sink", np.complex64, path, hold)
-        self.sample = Thinned(1 << 16, dtype=np.complex64)
+        self.sample = Thinned(1 << 15, dtype=np.complex64)
         #: Symbol number, noise variance (relative to the symbols' own energy), Es/N0 in dB.
         self.noise = Thinned(1 << 11, (3,))
         self.locked = 0
