@@ -19,7 +19,7 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -100,9 +100,14 @@ class RunDir:
             raise RunError(f"{self.path}: not a run directory (it has no config.yaml)")
 
     @classmethod
-    def create(cls, path: str | Path, config: Config | Mapping[str, Any]) -> RunDir:
+    def create(
+        cls, path: str | Path, config: Config | Mapping[str, Any], *, may_change: Collection[str] = ()
+    ) -> RunDir:
         """Make the directory, or open it when it already holds a run of the same configuration (to take it up again).
 
+        Args:
+            may_change: top-level keys that may differ from the run that is there; ``config.yaml`` then takes the new
+                values.
         Raises:
             RunError: it holds a run of another configuration, or cannot be written.
         """
@@ -110,12 +115,13 @@ class RunDir:
         wanted = plain(config.to_dict() if isinstance(config, Config) else dict(config))
         file = target / "config.yaml"
         if file.exists():
-            run = cls(target)
-            differing = sorted(_differences(run.config, wanted))
-            if differing:
-                shown = ", ".join(differing[:3]) + (", ..." if len(differing) > 3 else "")
+            differing = sorted(_differences(cls(target).config, wanted))
+            fixed = [key for key in differing if key.partition(".")[0] not in may_change]
+            if fixed:
+                shown = ", ".join(fixed[:3]) + (", ..." if len(fixed) > 3 else "")
                 raise RunError(f"{target}: holds a run of another configuration ({shown}); give another directory")
-            return run
+            if not differing:
+                return cls(target)
         try:
             with replacing(file) as out:
                 dump_yaml(wanted, out)

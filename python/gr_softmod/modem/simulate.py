@@ -21,13 +21,14 @@ from torch import Tensor
 
 from gr_softmod.modem import distributed
 from gr_softmod.modem.metrics import ErrorCounts, count_errors
+from gr_softmod.modem.seeding import seeded_generator
 from gr_softmod.run_dir import RunError, first_line, replacing
 
 #: Statuses of a point. "running" and "not run" are those of an unfinished simulation.
 RUNNING, NOT_RUN = "running", "not run"
-BIT_TARGET, BLOCK_TARGET = "reached target bit errors", "reached target block errors"
-MAX_BATCHES, NO_ERRORS = "reached max batches", "no errors: stopped here"
-NEXT, STOPPED = "ended by callback", "stopped by callback"
+#: The target that ended a point; for NO_ERRORS and STOPPED it ended the simulation as well.
+BIT_TARGET, BLOCK_TARGET, MAX_BATCHES, NO_ERRORS = "bit errors", "block errors", "max batches", "no errors"
+NEXT, STOPPED = "by callback", "stopped"
 
 
 class Link(Protocol):
@@ -128,14 +129,8 @@ class Stop:
 
 
 def batch_generator(seed: int, ebn0_db: float, batch: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """The generator of one batch.
-
-    Torch's CPU generator takes 32 bits of seed. A hash of (seed, Eb/N0 to a micro-dB) gives the first batch its seed
-    and the others follow by ones, so that no two of the 2^32 batches of a point are alike.
-    """
-    key = [seed & 0xFFFFFFFF, seed >> 32, round(ebn0_db * 1e6) & 0xFFFFFFFFFFFFFFFF]
-    first = int(np.random.SeedSequence(key).generate_state(1)[0])
-    return torch.Generator(device).manual_seed((first + batch) & 0xFFFFFFFF)
+    """The generator of one batch of the point at ``ebn0_db`` (told apart to a micro-dB)."""
+    return seeded_generator(seed, round(ebn0_db * 1e6) + (1 << 40), batch, device=device)
 
 
 def simulate(
