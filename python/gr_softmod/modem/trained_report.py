@@ -43,11 +43,11 @@ def measure_rates(config: TrainLinkConfig, link: TrainedLink) -> list[dict[str, 
     m, rows = link.bits_per_symbol, []
     channel = build_channel(config.channel)
     plain = Constellation.from_name(config.constellation.start)
-    contenders = {
-        "plain": (Modulator(plain), Demodulator(plain)),
-        "trained": (link.modulator, Demodulator(link.points)),
-    }
-    contenders["neural"] = (link.modulator, link.demapper)
+    contenders: list[tuple[str, nn.Module, nn.Module]] = [
+        ("plain", Modulator(plain), Demodulator(plain)),
+        ("trained", link.modulator, Demodulator(link.points)),
+        ("neural", link.modulator, link.demapper),
+    ]
     for number, ebn0_db in enumerate(config.rates_ebn0_db):
         noise_var = 10 ** (-ebn0_db / 10) / m
         esn0_db = ebn0_db + 10 * math.log10(m)
