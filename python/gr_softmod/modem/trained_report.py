@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gr_softmod.constellation import Constellation
 from gr_softmod.modem import theory
