@@ -187,6 +187,14 @@ def test_a_run_can_be_taken_up_again(tmp_path: Path) -> None:
         RunDir.create(tmp_path / "r", Example(name="a", ebn0_db=[1, 2.5], train=Train(lr=2)))
 
 
+def test_some_keys_may_change(tmp_path: Path) -> None:
+    RunDir.create(tmp_path / "r", Example(seed=1, limit=2))
+    with pytest.raises(RunError, match=r"\(limit\)"):
+        RunDir.create(tmp_path / "r", Example(seed=1, limit=3), may_change=("seed",))
+    run = RunDir.create(tmp_path / "r", Example(seed=1, limit=3), may_change=("limit",))
+    assert run.config["limit"] == 3
+
+
 def test_not_a_run_directory(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="not a run directory"):
         RunDir(tmp_path)

@@ -236,7 +236,7 @@ def test_the_number_of_processes_does_not_matter(tmp_path: Path) -> None:
     (alone,) = run_processes(tmp_path, 1)
     saved = json.loads((tmp_path / "checkpoint.json").read_text())
     (tmp_path / "checkpoint.json").unlink()
-    assert "reached target bit errors" in alone and NEXT in alone and NO_ERRORS in alone and NOT_RUN in alone
+    assert BIT_TARGET in alone and NEXT in alone and NO_ERRORS in alone and NOT_RUN in alone
     assert run_processes(tmp_path, 2) == [alone, alone]
     # What one process had reached is taken up by three.
     for row in saved["points"][1:]:
