@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -20,8 +21,9 @@ from rich.table import Table
 
 from gr_softmod.config import ConfigError, is_override, load_config
 from gr_softmod.modem import distributed
+from gr_softmod.modem.coded import CodeConfig, CodedLink
 from gr_softmod.modem.curves import BerConfig, Contender, Curve, plot, write_csv
-from gr_softmod.modem.link import LinkConfig, build_link, closed_form
+from gr_softmod.modem.link import LinkConfig, build_link, build_modem, closed_form
 from gr_softmod.modem.simulate import NOT_RUN, Point, Stop, simulate
 from gr_softmod.run_dir import RunDir, machine
 
@@ -32,6 +34,9 @@ class BerRunConfig(BerConfig):
     title: str = "Error rate"
     out: str | None = Field(default=None, description="run directory; default: runs/ and the name of the configuration")
     link: LinkConfig = LinkConfig()
+    code: CodeConfig | None = Field(
+        default=None, description="a code of gr-fec around the link; blocks are then its own"
+    )
 
 
 #: Keys that say how far to go and not what is simulated: a run may be taken up again with other values.
@@ -55,42 +60,64 @@ def run_ber(arguments: Sequence[str], console: Console | None = None) -> list[Cu
     overrides = [argument for argument in arguments if is_override(argument) and not argument.startswith("run=")]
     if len(paths) + len(trained) != 1:
         raise ConfigError("give one configuration (configs/ber_64qam.yaml) or one trained run (run=RUNDIR)")
-    with distributed.process_group():
+    with distributed.process_group(), _resumable():
         first = distributed.rank() == 0
         run: RunDir | None
         config: BerConfig
         if trained:
             from gr_softmod.modem.trained_link import trained_contenders
+            from gr_softmod.modem.trained_report import write_card
 
             run, config, contenders, title = trained_contenders(trained[0], overrides)
         else:
             config = plain = load_config(BerRunConfig, paths[0], overrides)
+            contenders, title = [contender(plain)], plain.title
             target = plain.out or f"runs/{Path(paths[0]).stem}"
             run = RunDir.create(target, plain, may_change=EXTENT) if first else None
-            contenders, title = [contender(plain.link)], plain.title
         curves = [simulate_contender(config, entry, run if first else None) for entry in contenders]
         if run is not None and first:
             write_results(run, config, title, curves)
+            if trained:
+                write_card(run)
             # Wide enough for the table: a narrow terminal wraps its lines, a file keeps them.
             console = console or Console(width=max(Console().width, TABLE_WIDTH))
             console.print(*(table(curve) for curve in curves), sep="\n")
     return curves
 
 
-def contender(config: LinkConfig) -> Contender:
-    """The plain link of a configuration."""
-    return Contender(config.constellation, build_link(config), config.to_dict(), closed_form(config))
+def contender(config: BerRunConfig) -> Contender:
+    """The link of a configuration, with its code where it has one.
+
+    Raises:
+        ConfigError: the code needs GNU Radio, which is not there.
+    """
+    link = config.link
+    if config.code is None:
+        return Contender(link.constellation, build_link(link), link.to_dict(), closed_form(link))
+    try:
+        from gr_softmod.blocks.fec_code import FecCode
+    except ImportError as error:
+        raise ConfigError(f"code: needs GNU Radio's gr-fec, which cannot be imported ({error})") from None
+    code = FecCode(config.code)
+    _, demodulator = build_modem(link.constellation, link.demapper)
+    m = demodulator.bits_per_symbol
+    link = link.model_copy(update={"bits_per_block": -(-code.coded_bits // m) * m})
+    coded = CodedLink(code, build_link(link, code_rate=code.rate))
+    name = f"{link.constellation}, {config.code.kind} {code.information_bits}/{code.coded_bits}"
+    return Contender(name, coded, link.to_dict() | {"code": config.code.to_dict()})
 
 
 def simulate_contender(config: BerConfig, entry: Contender, run: RunDir | None) -> Curve:
     """Simulate one link with a progress bar, from where its checkpoint in ``run`` is; without ``run``, silently."""
     torch.set_num_threads(config.threads)
     device = distributed.local_device(config.device)
-    link = entry.link.to(device) if isinstance(entry.link, torch.nn.Module) else entry.link
+    modem = entry.link.link if isinstance(entry.link, CodedLink) else entry.link
+    if isinstance(modem, torch.nn.Module):
+        modem.to(device)
     stop = Stop(config.target_bit_errors, config.target_block_errors, config.max_batches, config.early_stop)
     with _progress(config, entry.name, shown=run is not None) as progress:
         points = simulate(
-            link,
+            entry.link,
             config.ebn0_db,
             batch_size=config.batch_size,
             stop=stop,
@@ -103,13 +130,28 @@ def simulate_contender(config: BerConfig, entry: Contender, run: RunDir | None) 
     return Curve(entry.name, points, entry.theory, config.confidence)
 
 
+@contextmanager
+def _resumable() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Interrupted; the same command goes on from here.")
+        raise
+
+
 def write_results(run: RunDir, config: BerConfig, title: str, curves: Sequence[Curve]) -> None:
     """``ber.csv``, ``eval.json``, ``ber.png`` and, where blocks are more than bits, ``bler.png``."""
     write_csv(run / "ber.csv", curves)
     rows = {curve.name: [{k: v for k, v in row.items() if k != "curve"} for row in curve.rows()] for curve in curves}
-    run.write_json("eval.json", {"title": title, "settings": config.to_dict(), "machine": machine(), "curves": rows})
+    found = {"title": title, "settings": config.to_dict(), "machine": machine(), "curves": rows}
+    run.write_json("eval.json", _known(run) | found)
     for rate in ("ber", "bler"):
         plot(run / f"{rate}.png", curves, title=title, rate=rate)
+
+
+def _known(run: RunDir) -> dict[str, Any]:
+    """What ``eval.json`` of a trained link holds already."""
+    return dict(run.read_json("eval.json")) if (run / "eval.json").exists() else {}
 
 
 def table(curve: Curve) -> Table:

@@ -108,6 +108,41 @@ def receive(
     run(settings, quiet=quiet, debug=context.obj["debug"])
 
 
+@app.command(no_args_is_help=True)
+def ber(
+    arguments: Annotated[list[str], typer.Argument(metavar="CONFIG|run=RUNDIR [KEY=VALUE]...", show_default=False)],
+) -> None:
+    """Count bit and block errors over a grid of Eb/N0.
+
+    CONFIG is a YAML file, one's own or a shipped one; KEY=VALUE changes a key of it (link.constellation=16qam). Leaves
+    ber.csv, eval.json, ber.png and bler.png in a run directory, by default runs/ and the configuration's name. Ctrl-C
+    ends it; the same command goes on. run=RUNDIR counts a trained link beside the plain modem.
+
+    Example: softmod ber configs/ber_64qam.yaml target_bit_errors=1000
+
+    On two processors: torchrun --nproc-per-node 2 -m gr_softmod ber configs/ber_64qam.yaml
+    """
+    from gr_softmod.ber import run_ber
+
+    run_ber(arguments)
+
+
+@app.command(no_args_is_help=True)
+def train_link(
+    arguments: Annotated[list[str], typer.Argument(metavar="CONFIG [KEY=VALUE]...", show_default=False)],
+) -> None:
+    """Train a constellation and a neural demapper together, through a channel.
+
+    Leaves model.safetensors, MODEL_CARD.md, eval.json, log.jsonl and figures in a run directory, by default runs/ and
+    the configuration's name. Ctrl-C ends it; the same command goes on from the last checkpoint.
+
+    Example: softmod train-link configs/link_64.yaml train.steps=2000
+    """
+    from gr_softmod.modem.train_link import run_train_link
+
+    run_train_link(arguments)
+
+
 def main() -> None:
     """Run the command. An error is one line on stderr and exit code 2; ``--debug``, anywhere, adds the traceback."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]

@@ -30,7 +30,7 @@ import numpy as np
 from gr_softmod.config import Config, ConfigError, dump_yaml, read_yaml
 
 
-class RunError(RuntimeError):
+class RunError(OSError):
     """A run directory that cannot be used; its text is one line naming the file."""
 
 

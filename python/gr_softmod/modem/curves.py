@@ -117,7 +117,7 @@ def plot(path: Path, curves: Sequence[Curve], *, title: str, rate: str = "ber") 
             axes.plot(grid, curve.theory(grid), color=colour, linewidth=1, alpha=0.7, label=f"{curve.name}, theory")
         x = [r["ebn0_db"] for r in seen]
         y = np.array([r[rate] for r in seen])
-        spread = [y - [r[f"{rate}_low"] for r in seen], np.array([r[f"{rate}_high"] for r in seen]) - y]
+        spread = np.abs(np.array([[r[f"{rate}_{end}"] for r in seen] for end in ("low", "high")]) - y)
         line = "none" if curve.theory is not None and rate == "ber" else "-"
         axes.errorbar(x, y, spread, color=colour, marker="o", markersize=4, capsize=3, linestyle=line, label=curve.name)
         # Where no error was seen, the upper end of the interval is all that is known.

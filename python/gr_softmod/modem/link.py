@@ -116,6 +116,8 @@ class LinkConfig(Config):
     @classmethod
     def _buildable(cls, channel: ChannelConfig) -> ChannelConfig:
         build_channel(channel)
+        if "awgn" not in channel:
+            raise ValueError("there must be an awgn in the channel")
         return channel
 
 
@@ -129,11 +131,9 @@ def build_channel(parts: Mapping[str, Mapping[str, Any]]) -> Channel:
     Raises:
         ValueError: there is no such part, or it takes no such argument or value.
     """
-    known = {_snake(name): getattr(impairments, name) for name in impairments.__all__}
-    known = {
-        name: kind for name, kind in known.items() if inspect.isclass(kind) and name not in ("channel", "mimo_channel")
-    }
-    built = []
+    exported = {_snake(name): getattr(impairments, name) for name in impairments.__all__ if name not in _NO_PARTS}
+    known: dict[str, Any] = {name: kind for name, kind in exported.items() if inspect.isclass(kind)}
+    built: list[nn.Module] = []
     for name, arguments in parts.items():
         if name not in known:
             raise ValueError(f"{name} is no part of a channel{_near(name, known)}")
@@ -201,7 +201,8 @@ def _floats(values: NDArray[np.float64] | None) -> list[float]:
 
 
 def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    """RayleighFading to rayleigh_fading, IQImbalance to iq_imbalance."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def _near(name: str, known: Mapping[str, Any]) -> str:

@@ -55,9 +55,15 @@ def run_train_link(arguments: Sequence[str]) -> RunDir:
     torch.set_num_threads(config.threads)
     with _bar(config.train.steps) as (bars, task):
         trainer = Trainer(config, run)
-        while trainer.step < config.train.steps:
-            loss = trainer.advance()
-            bars.update(task, completed=trainer.step, description=f"loss {loss:.4f}")
+        try:
+            while trainer.step < config.train.steps:
+                loss = trainer.advance()
+                bars.update(task, completed=trainer.step, description=f"loss {loss:.4f}")
+        except KeyboardInterrupt:
+            bars.console.print(
+                f"Interrupted at step {trainer.step}; the same command goes on from the last checkpoint."
+            )
+            raise
     best = trainer.best()
     save_link(run, best)
     write_report(run, config, best, trainer.history)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gr_softmod.config import load_config
 from gr_softmod.constellation import Constellation
 from gr_softmod.modem import theory
 from gr_softmod.modem.demapper import Demodulator
@@ -30,7 +31,7 @@ def write_report(run: RunDir, config: TrainLinkConfig, link: TrainedLink, histor
     run.write_json("eval.json", {"title": config.title, "machine": machine(), "rates": rates})
     plot_constellation(run / "constellation.png", config, history.numpy())
     plot_training(run / "training.png", config, run.read_log())
-    write_card(run, config)
+    write_card(run)
 
 
 def measure_rates(config: TrainLinkConfig, link: TrainedLink) -> list[dict[str, Any]]:
@@ -128,8 +129,9 @@ def _save(figure: Any, path: Path) -> None:
 # ---- the card
 
 
-def write_card(run: RunDir, config: TrainLinkConfig) -> None:
-    """``MODEL_CARD.md`` from the configuration and ``eval.json``."""
+def write_card(run: RunDir) -> None:
+    """``MODEL_CARD.md`` from the run's configuration and ``eval.json``."""
+    config = load_config(TrainLinkConfig, run / "config.yaml")
     result = run.read_json("eval.json")
     low, high = config.train.ebn0_db
     kinds = {
@@ -157,7 +159,7 @@ def write_card(run: RunDir, config: TrainLinkConfig) -> None:
         "| Eb/N0 [dB] | AWGN capacity | plain | trained points, exact demapper | trained, neural demapper |",
         "|---|---|---|---|---|",
     ]
-    for row in result["rates"]:
+    for row in result.get("rates", []):
         cells = [f"{row['ebn0_db']:g}", f"{row['capacity']:.4f}"]
         for name in ("plain", "trained", "neural"):
             half = 0.5 * (row[f"{name}_interval"][1] - row[f"{name}_interval"][0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Coded links: a modem between an encoder and a decoder of gr-fec, for :func:`gr_softmod.modem.simulate.simulate`.
+"""Block codes of gr-fec on whole arrays, for :class:`gr_softmod.modem.coded.CodedLink`.
 
 gr-fec takes positive LLRs for 1, as everything here does, so none is negated.
 """
@@ -8,50 +8,17 @@ from __future__ import annotations
 
 import glob
 import os
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 from gnuradio import blocks, fec, gr
 from numpy.typing import NDArray
-from pydantic import Field
 
-from gr_softmod.config import Config, ConfigError
-
-if TYPE_CHECKING:
-    import torch
-
-    from gr_softmod.modem.link import ModemLink
+from gr_softmod.config import ConfigError
+from gr_softmod.modem.coded import CodeConfig, ConvolutionalConfig, LdpcConfig, PolarConfig
 
 
-class LdpcConfig(Config):
-    """A parity-check matrix in alist form: a path, or the name of one that gr-fec brings."""
-
-    kind: Literal["ldpc"]
-    alist: str = "n_1800_k_0902_gap_28.alist"
-    iterations: int = Field(default=50, ge=1)
-
-
-class ConvolutionalConfig(Config):
-    """The rate 1/2, constraint length 7 code (octal 171, 133) in terminated blocks."""
-
-    kind: Literal["cc"]
-    bits: int = Field(default=1024, ge=8, description="information bits a block")
-
-
-class PolarConfig(Config):
-    """A polar code of 2^n bits, list decoding."""
-
-    kind: Literal["polar"]
-    block_size: int = Field(default=1024, ge=8)
-    bits: int = Field(default=512, ge=1, description="information bits a block")
-    list_size: int = Field(default=8, ge=1)
-    design_snr_db: float = Field(default=0.0, description="Es/N0 for which the frozen bits are chosen")
-
-
-CodeConfig = Annotated[LdpcConfig | ConvolutionalConfig | PolarConfig, Field(discriminator="kind")]
-
-
-class Code:
+class FecCode:
     """A block code of gr-fec, applied to whole arrays.
 
     Args:
@@ -63,7 +30,7 @@ class Code:
         ConfigError: gr-fec has no such code, or its file is missing.
     """
 
-    def __init__(self, config: LdpcConfig | ConvolutionalConfig | PolarConfig) -> None:
+    def __init__(self, config: CodeConfig) -> None:
         self._scale: float | None = None
         if isinstance(config, LdpcConfig):
             path = _alist(config.alist)
@@ -108,37 +75,6 @@ class Code:
         return _run(source, block).reshape(len(llr), self.information_bits)
 
 
-class CodedLink:
-    """Random information bits -> encoder -> modem link -> decoder -> decided bits.
-
-    Coded bits that do not fill the last symbol of a block are followed by zeros, which cost energy and are not counted
-    in the rate; choose lengths that fit.
-
-    Args:
-        code: see :class:`Code`.
-        link: the modem with its channel, whose ``code_rate`` is the code's and whose blocks are ``coded_bits`` long,
-            rounded up to whole symbols.
-    """
-
-    def __init__(self, code: Code, link: ModemLink) -> None:
-        self.code, self.link = code, link
-
-    def __call__(
-        self, batch_size: int, ebn0_db: float, generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Information bits and decided bits of ``batch_size`` blocks."""
-        import torch
-
-        device = generator.device
-        shape = (batch_size, self.code.information_bits)
-        bits = torch.randint(0, 2, shape, generator=generator, device=device, dtype=torch.uint8)
-        coded = np.zeros((batch_size, self.link.bits_per_block), np.uint8)
-        coded[:, : self.code.coded_bits] = self.code.encode(bits.cpu().numpy())
-        sent = torch.from_numpy(coded).to(device)
-        llr = self.link.transmit(sent, self.link.noise_var(ebn0_db), generator)[:, : self.code.coded_bits]
-        return bits.cpu(), torch.from_numpy(self.code.decode(llr.float().cpu().numpy()))
-
-
 def _run(source: Any, block: Any) -> NDArray[np.uint8]:
     """All that ``block`` makes of a finite source."""
     flowgraph = gr.top_block()
@@ -149,9 +85,9 @@ def _run(source: Any, block: Any) -> NDArray[np.uint8]:
 
 
 def _ldpc_decoder(path: str, iterations: int) -> Any:
-    if int(gr.major_version()) >= 3 and "sigma" not in fec.ldpc_decoder.make.__doc__:
+    if "sigma" not in fec.ldpc_decoder.make.__doc__:  # since 3.10.8
         return fec.ldpc_decoder.make(path, iterations)
-    # Up to 3.10.7 it multiplies its input by 2 / sigma^2... with sigma = sqrt(1/2) it takes LLRs as they are.
+    # Older ones make LLRs of amplitudes in noise of variance sigma^2; at sigma^2 = 1/2 LLRs stay as they are.
     return fec.ldpc_decoder.make(path, float(np.sqrt(0.5)), iterations)
 
 
