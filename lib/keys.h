@@ -19,5 +19,7 @@ inline const pmt::pmt_t std_db = pmt::mp("std_db");
 inline const pmt::pmt_t symbols = pmt::mp("symbols");
 inline const pmt::pmt_t offset = pmt::mp("offset");
 inline const pmt::pmt_t count = pmt::mp("count");
+inline const pmt::pmt_t locked = pmt::mp("locked");
+inline const pmt::pmt_t frequency = pmt::mp("frequency");
 
 } // namespace gr::softmod::keys

@@ -5,6 +5,7 @@ namespace py = pybind11;
 
 void bind_finite_cc(py::module& m);
 void bind_noise_estimator_cc(py::module& m);
+void bind_receiver(py::module& m);
 void bind_soft_demapper(py::module& m);
 
 PYBIND11_MODULE(softmod_python, m)
@@ -14,5 +15,6 @@ PYBIND11_MODULE(softmod_python, m)
     m.doc() = "The GNU Radio blocks.";
     bind_finite_cc(m);
     bind_noise_estimator_cc(m);
+    bind_receiver(m);
     bind_soft_demapper(m);
 }

@@ -5,32 +5,57 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-from gnuradio import analog, digital, gr
+from gnuradio import digital, gr
 from gnuradio import filter as gr_filter
 from gnuradio.filter import firdes
 
-#: Samples per symbol that the timing recovery works at.
+from gr_softmod.bindings import softmod_python
+from gr_softmod.blocks.arguments import ConstellationArgument, as_constellation
+
+#: Samples per symbol between resampler and timing recovery.
 SAMPLES_PER_SYMBOL = 4
+#: Length of the matched filter in symbols.
+_PULSE_SPAN = 11
+#: Carrier offset, over the symbol rate, that passes the channel filter whole.
+_OFFSET_MARGIN = 0.1
+_RESAMPLER_ARMS = 32
+#: Symbols the AGC averages over.
+_AGC_SYMBOLS = 512
+#: Clock error, as a share of the symbol rate, that the timing recovery follows.
+_LARGEST_CLOCK_ERROR = 0.05
+_TIMING_DAMPING = 1.0
 
 
 class receiver(gr.hier_block2):
-    """Complex samples to LLRs: translation, resampling, AGC, matched filter, timing, carrier, demapping.
+    """Complex samples at any rate to symbols to LLRs.
+
+    Translation by ``center``, channel filter, resampling to 4 samples a symbol, AGC, matched filter and timing recovery
+    are GNU Radio's own blocks but for the AGC; carrier, amplitude, equaliser and noise variance are
+    ``softmod.symbol_recovery_cc``; then the soft demapper, or the differential one.
+
+    Without ``differential`` the carrier's phase is known up to a turn that leaves the constellation as it is
+    (``symmetry()`` of them): a sync word, a pilot or a differential code outside has to tell the rest.
 
     Args:
-        constellation: name, Constellation or points by label.
-        sample_rate: of the input, in hertz.
-        symbol_rate: in symbols a second (the same unit).
-        center: frequency of the signal's middle in the input, in hertz.
-        differential: the transmitter coded bits as changes (NRZI, DBPSK); the LLRs are those of the changes.
+        constellation: name, Constellation, GNU Radio constellation object or points by label. Not one with a Q delay.
+        sample_rate: of the input, in hertz; at least ``(1 + excess_bandwidth) * symbol_rate``.
+        symbol_rate: in hertz.
+        center: where in the input the middle of the signal is, in hertz; up to ``symbol_rate / (2 * symmetry())`` off.
+        differential: bits are coded as turns of the phase (NRZI, DBPSK, DQPSK, ..); PSK only. See
+            ``softmod.differential_demapper_cf``.
         excess_bandwidth: roll-off of the root raised cosine pulse, in (0, 1].
-        timing_bandwidth: loop bandwidth of the timing recovery, normalised to the symbol rate (radians).
-        carrier_bandwidth: loop bandwidth of the carrier recovery, normalised to the symbol rate (radians).
+        timing_bandwidth: noise bandwidth of the timing loop over the symbol rate, in (0, 0.1].
+        carrier_bandwidth: noise bandwidth of the carrier loop over the symbol rate, in (0, 0.2].
+        equalizer_taps: of an adaptive equaliser, half a symbol apart; odd, 1 for none.
+        acquisition: symbols that a search for the carrier looks at; a power of two, or 0 for what the constellation
+            needs. Twice as many are held back while there is no lock.
+        method: of demapping, "exact" or "maxlog".
     Outputs:
-        0: LLRs (float), ``ln P(1)/P(0)``, bits_per_symbol a symbol; 1: synchronised symbols (complex, E|s|^2 = 1);
-        2: the samples before synchronisation (complex, ``samples_per_symbol`` a symbol). 1 and 2 may stay unconnected.
+        0: LLRs ln P(1)/P(0) (float), ``bits_per_symbol`` a symbol; 1: symbols (complex, E|s|^2 = 1); 2: samples before
+        synchronisation (complex, ``samples_per_symbol`` a symbol). 1 and 2 may stay unconnected.
     Messages:
-        status: dictionary with ``block``, ``severity``, ``locked``, ``esn0_db``, ``noise_var``, ``frequency`` (hertz).
+        ``status``: dictionaries with ``block``, ``severity``, ``reason``, ``locked`` (bool), ``frequency`` (hertz, off
+        ``center``), ``noise_var`` and ``esn0_db``, when the lock changes and every 16384 symbols.
     Raises:
         ValueError: a parameter is out of its range.
     """
@@ -39,67 +64,155 @@ class receiver(gr.hier_block2):
 
     def __init__(
         self,
-        constellation: object,
+        constellation: ConstellationArgument,
         sample_rate: float,
         symbol_rate: float,
         center: float = 0.0,
         differential: bool = False,
         *,
         excess_bandwidth: float = 0.35,
-        timing_bandwidth: float = 0.03,
-        carrier_bandwidth: float = 0.03,
+        timing_bandwidth: float = 0.006,
+        carrier_bandwidth: float = 0.01,
+        equalizer_taps: int = 1,
+        acquisition: int = 0,
+        method: str = "exact",
     ) -> None:
         gr.hier_block2.__init__(
             self,
-            "softmod.receiver",
+            "softmod_receiver",
             gr.io_signature(1, 1, gr.sizeof_gr_complex),
             gr.io_signature.makev(3, 3, [gr.sizeof_float, gr.sizeof_gr_complex, gr.sizeof_gr_complex]),
         )
-        for name, value in (("sample_rate", sample_rate), ("symbol_rate", symbol_rate)):
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} is {value}; it must be positive and finite")
-        if symbol_rate > sample_rate / 2:
-            raise ValueError(f"symbol_rate {symbol_rate} needs a sample_rate of at least twice that; got {sample_rate}")
-        if not math.isfinite(center):
-            raise ValueError(f"center is {center}; it must be finite")
-        sps = SAMPLES_PER_SYMBOL
+        _check_range("sample_rate", sample_rate, 0, math.inf)
+        _check_range("symbol_rate", symbol_rate, 0, math.inf)
+        _check_range("excess_bandwidth", excess_bandwidth, 0, 1)
+        _check_range("timing_bandwidth", timing_bandwidth, 0, 0.1)
+        _check_range("carrier_bandwidth", carrier_bandwidth, 0, 0.2)
+        if sample_rate < (1 + excess_bandwidth) * symbol_rate:
+            raise ValueError(
+                f"sample_rate {sample_rate:g} is too low: {symbol_rate:g} symbols a second with excess bandwidth "
+                f"{excess_bandwidth:g} need at least {(1 + excess_bandwidth) * symbol_rate:g}"
+            )
+        self.sample_rate, self.symbol_rate = float(sample_rate), float(symbol_rate)
+        self._check_center(center)
+        self.constellation = as_constellation(constellation)
+        if self.constellation.q_delay:
+            raise ValueError(f"{self.constellation} delays Q, which the receiver's timing recovery cannot follow")
+        points = self.constellation.points
+
         self.message_port_register_hier_out("status")
-        taps = firdes.low_pass(1.0, sample_rate, 0.75 * symbol_rate, 0.3 * symbol_rate)
-        self.translate = gr_filter.freq_xlating_fir_filter_ccf(1, taps, center, sample_rate)
-        self.resample = gr_filter.pfb.arb_resampler_ccf(sps * symbol_rate / sample_rate)
-        self.agc = analog.agc_cc(1e-2 / sps, 1.0, 1.0)
-        self.agc.set_max_gain(1e9)
+        self.translate, rate = _channel_filter(sample_rate, symbol_rate, center, excess_bandwidth)
+        self.finite = softmod_python.finite_cc(_PULSE_SPAN * SAMPLES_PER_SYMBOL)
+        self.resample = _resampler(rate, SAMPLES_PER_SYMBOL * symbol_rate, symbol_rate, excess_bandwidth)
+        self.agc = softmod_python.agc_cc(_AGC_SYMBOLS * SAMPLES_PER_SYMBOL)
         self.matched_filter = gr_filter.fir_filter_ccf(
-            1, firdes.root_raised_cosine(1, sps, 1, excess_bandwidth, 11 * sps)
+            1,
+            firdes.root_raised_cosine(
+                1.0, SAMPLES_PER_SYMBOL, 1.0, excess_bandwidth, _PULSE_SPAN * SAMPLES_PER_SYMBOL + 1
+            ),
         )
-        self.timing = digital.symbol_sync_cc(
-            digital.TED_GARDNER, sps, timing_bandwidth, 1.0, 1.0, 0.1 * sps, 1, None, digital.IR_MMSE_8TAP, 128, []
+        self.timing = _timing_recovery(timing_bandwidth, excess_bandwidth, 2 if equalizer_taps > 1 else 1)
+        self.recovery = softmod_python.symbol_recovery_cc(
+            points, self.constellation.rotation, symbol_rate, equalizer_taps, carrier_bandwidth, acquisition
         )
-        self.carrier = digital.costas_loop_cc(carrier_bandwidth, 2)
-        self.demapper = _bpsk_llr(differential)
-        self.connect(self, self.translate, self.resample, self.agc, self.matched_filter, self.timing, self.carrier)
-        self.connect(self.carrier, self.demapper, self)
-        self.connect(self.carrier, (self, 1))
+        if differential:
+            self.demapper = softmod_python.differential_demapper_cf(points)
+        else:
+            self.demapper = softmod_python.soft_demapper_cf(points, method=method)
+        self.connect(self, self.finite, self.translate, self.resample, self.agc)
+        self.connect(self.agc, self.matched_filter, self.timing, self.recovery, self.demapper, self)
+        self.connect(self.recovery, (self, 1))
         self.connect(self.agc, (self, 2))
+        for block in (self.recovery, self.demapper):
+            self.msg_connect(block, "status", self, "status")
+
+    @property
+    def bits_per_symbol(self) -> int:
+        """LLRs on output 0 for each symbol on output 1."""
+        return self.constellation.bits_per_symbol
 
     def set_center(self, center: float) -> None:
         """Tune to another middle frequency, in hertz."""
+        self._check_center(center)
         self.translate.set_center_freq(center)
 
+    def set_carrier_bandwidth(self, carrier_bandwidth: float) -> None:
+        """Noise bandwidth of the carrier loop over the symbol rate, in (0, 0.2]."""
+        self.recovery.set_loop_bandwidth(carrier_bandwidth)
 
-class _bpsk_llr(gr.sync_block):
-    """Stand-in for the demapper: BPSK at a fixed noise variance."""
+    def set_timing_bandwidth(self, timing_bandwidth: float) -> None:
+        """Noise bandwidth of the timing loop over the symbol rate, in (0, 0.1]."""
+        _check_range("timing_bandwidth", timing_bandwidth, 0, 0.1)
+        self.timing.set_loop_bandwidth(_loop_bandwidth(timing_bandwidth, _TIMING_DAMPING))
 
-    def __init__(self, differential: bool, noise_var: float = 0.1) -> None:
-        gr.sync_block.__init__(self, "bpsk_llr", [np.complex64], [np.float32])
-        self.set_output_multiple(256)
-        self.differential, self.noise_var, self.last = differential, noise_var, np.float32(0)
+    def locked(self) -> bool:
+        """Whether the carrier is found."""
+        return self.recovery.locked()
 
-    def work(self, input_items: list, output_items: list) -> int:
-        llr = -4 / self.noise_var * input_items[0].real
-        if self.differential:
-            a, b = llr, np.concatenate(([self.last], llr[:-1]))
-            self.last = llr[-1]
-            llr = -2 * np.arctanh(np.clip(np.tanh(a / 2) * np.tanh(b / 2), -1 + 1e-7, 1 - 1e-7))
-        output_items[0][:] = llr
-        return len(llr)
+    def frequency(self) -> float:
+        """Offset of the carrier from ``center``, in hertz."""
+        return self.recovery.frequency()
+
+    def noise_var(self) -> float:
+        """``E|n|^2`` around the latest symbols."""
+        return self.recovery.noise_var()
+
+    def symmetry(self) -> int:
+        """Turns by 2 pi / symmetry leave the constellation as it is."""
+        return self.recovery.symmetry()
+
+    def _check_center(self, center: float) -> None:
+        if not (math.isfinite(center) and abs(center) <= self.sample_rate / 2):
+            raise ValueError(f"center is {center:g}; it must be within half the sample_rate {self.sample_rate:g}")
+
+
+def _check_range(name: str, value: float, above: float, at_most: float) -> None:
+    if not (math.isfinite(value) and above < value <= at_most):
+        limit = "and finite" if at_most == math.inf else f"and at most {at_most:g}"
+        raise ValueError(f"{name} is {value:g}; it must be above {above:g} {limit}")
+
+
+def _loop_bandwidth(noise_bandwidth: float, damping: float) -> float:
+    """GNU Radio's loop bandwidth (natural frequency in radians a symbol) of a noise bandwidth over the symbol rate."""
+    return 2 * noise_bandwidth / (damping + 0.25 / damping)
+
+
+def _half_band(symbol_rate: float, excess_bandwidth: float) -> float:
+    return symbol_rate * ((1 + excess_bandwidth) / 2 + _OFFSET_MARGIN)
+
+
+def _channel_filter(sample_rate: float, symbol_rate: float, center: float, excess_bandwidth: float) -> tuple:
+    """The block that takes the signal to frequency 0 and thins out samples, and the rate behind it."""
+    decimation = max(1, int(sample_rate / (SAMPLES_PER_SYMBOL * symbol_rate)))
+    edge = _half_band(symbol_rate, excess_bandwidth)
+    transition = 0.4 * symbol_rate
+    if edge + transition > sample_rate / 2:
+        taps = [1.0]  # the signal fills the band: there is nothing to keep out
+    else:
+        taps = firdes.low_pass(1.0, sample_rate, edge + transition / 2, transition)
+    return gr_filter.freq_xlating_fir_filter_ccf(decimation, taps, center, sample_rate), sample_rate / decimation
+
+
+def _resampler(rate: float, wanted: float, symbol_rate: float, excess_bandwidth: float) -> gr.basic_block:
+    edge = min(0.45, _half_band(symbol_rate, excess_bandwidth) / rate)
+    taps = firdes.low_pass_2(_RESAMPLER_ARMS, _RESAMPLER_ARMS, 0.5, 1 - 2 * edge, 70)
+    return gr_filter.pfb_arb_resampler_ccf(wanted / rate, taps, _RESAMPLER_ARMS)
+
+
+def _timing_recovery(bandwidth: float, excess_bandwidth: float, outputs_per_symbol: int) -> gr.basic_block:
+    # Slope of the Gardner detector's S-curve per sample, for a raised cosine of unit energy: M. Oerder, H. Meyr;
+    # U. Mengali, A. N. D'Andrea, "Synchronization Techniques for Digital Receivers", section 8.4.
+    slope = 2 * math.sin(math.pi * excess_bandwidth / 2) / (1 - excess_bandwidth**2 / 4) / SAMPLES_PER_SYMBOL
+    return digital.symbol_sync_cc(
+        digital.TED_GARDNER,
+        SAMPLES_PER_SYMBOL,
+        _loop_bandwidth(bandwidth, _TIMING_DAMPING),
+        _TIMING_DAMPING,
+        slope,
+        _LARGEST_CLOCK_ERROR * SAMPLES_PER_SYMBOL,
+        outputs_per_symbol,
+        digital.constellation_bpsk().base(),
+        digital.IR_MMSE_8TAP,
+        128,
+        [],
+    )

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <gnuradio/softmod/api.h>
+#include <gnuradio/sync_interpolator.h>
+
+#include <vector>
+
+namespace gr::softmod
+{
+
+/*!
+ * \brief Symbols of differentially coded PSK to log-likelihood ratios ln P(1)/P(0).
+ * \ingroup softmod
+ *
+ * The LLRs are those of the label whose point's phase, counted from that of label 0, is the turn from one
+ * symbol to the next; BPSK: 1 is a change. Exact for coherently recovered symbols, and blind to the carrier's
+ * phase ambiguity.
+ *
+ * The noise variance E|n|^2 comes from the parameter, from stream tags `noise_var` (double) or from messages
+ * on the port `noise_var` (a number, or a pair or dictionary with that key). Bad values are reported on
+ * `status` and ignored.
+ */
+class SOFTMOD_API differential_demapper_cf : virtual public gr::sync_interpolator
+{
+public:
+    typedef std::shared_ptr<differential_demapper_cf> sptr;
+
+    /*!
+     * \param constellation PSK points by label.
+     * \param noise_var positive and finite.
+     * \throws std::invalid_argument with one sentence.
+     */
+    static sptr make(const std::vector<gr_complex>& constellation, double noise_var = 1.0);
+
+    virtual void set_noise_var(double noise_var) = 0;
+    virtual double noise_var() const = 0;
+};
+
+} // namespace gr::softmod
