@@ -27,10 +27,10 @@ differential_demapper_cf_impl::differential_demapper_cf_impl(const std::vector<g
                                                              double noise_var)
     : gr::sync_interpolator("differential_demapper_cf", gr::io_signature::make(1, 1, sizeof(gr_complex)),
                             gr::io_signature::make(1, 1, sizeof(float)), 1),
-      d_demapper(checked_points(constellation)), d_noise_var(checked_noise_var(noise_var))
+      d_demapper(checked_points(constellation)), d_noise_var(checked_noise_var(noise_var)),
+      d_status(*this, d_logger)
 {
     set_interpolation(d_demapper.bits_per_symbol());
-    message_port_register_out(keys::status);
     message_port_register_in(keys::noise_var);
     set_msg_handler(keys::noise_var, [this](const pmt::pmt_t& value) {
         const Lock lock(d_mutex);
@@ -55,8 +55,7 @@ void differential_demapper_cf_impl::apply(const pmt::pmt_t& value, const std::st
     try {
         d_noise_var = noise_var_of(value);
     } catch (const std::exception& error) {
-        if (d_limit.ready())
-            report(*this, d_logger, Severity::warning, origin + " ignored: " + error.what());
+        d_status.report_seldom(Severity::warning, origin + " ignored: " + error.what());
     }
 }
 

@@ -27,7 +27,7 @@ private:
     mutable std::mutex d_mutex;
     ::softmod::DifferentialDemapper d_demapper;
     float d_noise_var;
-    RateLimit d_limit;
+    Status d_status;
     std::vector<gr::tag_t> d_tags;
 };
 
