@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from codes import Code
-from demappers import PLAIN, METHODS
+from demappers import METHODS, PLAIN
 from numpy.typing import NDArray
 
 from gr_softmod.constellation import Constellation
