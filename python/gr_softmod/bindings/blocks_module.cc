@@ -3,6 +3,7 @@
 
 namespace py = pybind11;
 
+void bind_ber_meter(py::module& m);
 void bind_finite_cc(py::module& m);
 void bind_noise_estimator_cc(py::module& m);
 void bind_receiver(py::module& m);
@@ -13,6 +14,7 @@ PYBIND11_MODULE(softmod_python, m)
     // Registers gr.block, gr.sync_block and the rest: base classes of ours.
     py::module::import("gnuradio.gr");
     m.doc() = "The GNU Radio blocks.";
+    bind_ber_meter(m);
     bind_finite_cc(m);
     bind_noise_estimator_cc(m);
     bind_receiver(m);

@@ -3,6 +3,7 @@
 
 namespace py = pybind11;
 
+void bind_ber_counter(py::module& m);
 void bind_noise_estimator(py::module& m);
 void bind_hdlc_search(py::module& m);
 void bind_soft_demap(py::module& m);
@@ -12,6 +13,7 @@ void bind_symbol_recovery(py::module& m);
 PYBIND11_MODULE(_kernels, m)
 {
     m.doc() = "The C++ kernels, without GNU Radio.";
+    bind_ber_counter(m);
     bind_noise_estimator(m);
     bind_hdlc_search(m);
     bind_soft_demap(m);

@@ -10,4 +10,5 @@ from gr_softmod.blocks.iq_source import iq_source as iq_source
 from gr_softmod.blocks.receiver import receiver as receiver
 from gr_softmod.blocks.recording_source import recording_source as recording_source
 from gr_softmod.blocks.rtl_tcp_source import rtl_tcp_source as rtl_tcp_source
+from gr_softmod.blocks.sequence import prbs as prbs
 from gr_softmod.constellation import Constellation as Constellation
