@@ -14,6 +14,7 @@ import numpy as np
 from gnuradio import blocks, fec, gr
 from numpy.typing import NDArray
 
+from gr_softmod.blocks.fec import ldpc_decoder, llr_decoder
 from gr_softmod.config import ConfigError
 from gr_softmod.modem.coded import CodeConfig, ConvolutionalConfig, LdpcConfig, PolarConfig
 
@@ -35,7 +36,7 @@ class FecCode:
         if isinstance(config, LdpcConfig):
             path = _alist(config.alist)
             self._encoder = fec.ldpc_encoder.make(path)
-            self._decoder = _ldpc_decoder(path, config.iterations)
+            self._decoder = ldpc_decoder(path, config.iterations)
         elif isinstance(config, ConvolutionalConfig):
             # The Viterbi decoder takes bytes around 128; see decode().
             self._scale = 32.0
@@ -66,7 +67,7 @@ class FecCode:
         """
         if self._scale is None:
             source: Any = blocks.vector_source_f(llr.reshape(-1))
-            block = fec.decoder(self._decoder, gr.sizeof_float, gr.sizeof_char)
+            block = llr_decoder(self._decoder)
         else:
             mean = np.mean(np.abs(llr), axis=1, keepdims=True)
             levels = np.round(llr * (self._scale / np.maximum(mean, 1e-30)))
@@ -82,13 +83,6 @@ def _run(source: Any, block: Any) -> NDArray[np.uint8]:
     flowgraph.connect(source, block, sink)
     flowgraph.run()
     return np.asarray(sink.data(), np.uint8)
-
-
-def _ldpc_decoder(path: str, iterations: int) -> Any:
-    if "sigma" not in fec.ldpc_decoder.make.__doc__:  # since 3.10.8
-        return fec.ldpc_decoder.make(path, iterations)
-    # Older ones make LLRs of amplitudes in noise of variance sigma^2; at sigma^2 = 1/2 LLRs stay as they are.
-    return fec.ldpc_decoder.make(path, float(np.sqrt(0.5)), iterations)
 
 
 def _alist(name: str) -> str:
