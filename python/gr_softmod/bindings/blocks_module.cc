@@ -8,6 +8,7 @@ void bind_finite_cc(py::module& m);
 void bind_noise_estimator_cc(py::module& m);
 void bind_receiver(py::module& m);
 void bind_soft_demapper(py::module& m);
+void bind_soft_mapper_fc(py::module& m);
 
 PYBIND11_MODULE(softmod_python, m)
 {
@@ -19,4 +20,5 @@ PYBIND11_MODULE(softmod_python, m)
     bind_noise_estimator_cc(m);
     bind_receiver(m);
     bind_soft_demapper(m);
+    bind_soft_mapper_fc(m);
 }
