@@ -276,6 +276,16 @@ def test_neural_demapper_learns_qpsk() -> None:
     assert loss < best + 0.02
 
 
+def test_scaled_neural_demapper_counts_in_units_of_the_noise() -> None:
+    plain, scaled = NeuralDemapper(4, hidden=[8]), NeuralDemapper(4, hidden=[8], scaled=True)
+    scaled.load_state_dict(plain.state_dict())
+    y = complex_normal(2, 5, dtype=torch.complex64)
+    for noise_var in (0.1, 0.002, torch.full((2, 1), 0.7)):
+        factor = torch.as_tensor(0.1 / noise_var).expand(2, 1)
+        torch.testing.assert_close(scaled(y, noise_var, torch.ones(20)), plain(y, noise_var) * factor + 1)
+    assert NeuralDemapper(**scaled.config).scaled
+
+
 def test_neural_demapper_shapes_and_config() -> None:
     demapper = NeuralDemapper(6, hidden=[8, 8], activation="gelu")
     again = NeuralDemapper(**demapper.config)

@@ -44,6 +44,7 @@ class DemapperConfig(Config):
 
     hidden: list[int] = [64, 64]
     activation: Literal["relu", "tanh", "elu", "gelu", "silu"] = "relu"
+    scaled: bool = Field(default=True, description="outputs in units of 0.1 / noise_var")
 
 
 class OptimizerConfig(Config):
@@ -111,7 +112,7 @@ class TrainedLink(nn.Module):
         super().__init__()
         self.points = _points(constellation)
         self.modulator = Modulator(self.points)
-        self.demapper = NeuralDemapper(self.points.bits_per_symbol, demapper.hidden, demapper.activation)
+        self.demapper = NeuralDemapper(self.points.bits_per_symbol, **demapper.to_dict())
 
     @property
     def bits_per_symbol(self) -> int:
