@@ -8,7 +8,7 @@ import pytest
 import torch
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGES = ["complexnn", "pulse_and_channel"]
+PAGES = ["complexnn", "pulse_and_channel", "simulate"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,19 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL))
     return "small.yaml"
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL))
+    return Path(run_train_link([str(folder / "small.yaml"), f"out={folder / 'run'}"]))
+
+
+@pytest.fixture
+def trained(trained_once: Path, small: str) -> RunDir:
+    """A trained run of ``small`` to do as one likes with."""
+    return RunDir(shutil.copytree(trained_once, "runs/small"))
 
 
 # ---- importance sampling
@@ -85,8 +99,8 @@ def test_infinite_ratios_weigh_nothing() -> None:
 # ---- training
 
 
-def test_what_it_writes(small: str) -> None:
-    run = run_train_link([small])
+def test_what_it_writes(trained: RunDir) -> None:
+    run = trained
     names = {path.name for path in Path(run).iterdir()}
     wanted = (
         "config.yaml log.jsonl last.pt best.pt eval.json constellation.png training.png model.safetensors MODEL_CARD.md"
@@ -153,16 +167,16 @@ def test_gradients_reach_both_ends_through_the_channel(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["last.pt", "best.pt"])
-def test_damaged_checkpoints(small: str, name: str) -> None:
-    run = run_train_link([small])
+def test_damaged_checkpoints(trained: RunDir, small: str, name: str) -> None:
+    run = trained
     (run / name).write_bytes((run / name).read_bytes()[:-30])
     with pytest.raises(RunError, match=f"{name}: damaged checkpoint") as caught:
-        run_train_link([small])
+        run_train_link([small, "out=runs/small"])
     assert "\n" not in str(caught.value)
 
 
-def test_damaged_weights(small: str) -> None:
-    run = run_train_link([small])
+def test_damaged_weights(trained: RunDir) -> None:
+    run = trained
     file = run / "model.safetensors"
     whole = file.read_bytes()
     for text in (whole[:-20], b"", whole.replace(b"demapper", b"dewrappe")):
@@ -194,17 +208,16 @@ def test_a_mistake_is_one_clear_line(small: str, override: str, message: str) ->
     assert not Path("runs").exists()
 
 
-def test_another_configuration_does_not_go_on(small: str) -> None:
-    run_train_link([small])
+def test_another_configuration_does_not_go_on(trained: RunDir, small: str) -> None:
     with pytest.raises(RunError, match=r"another configuration \(train.lr\)"):
-        run_train_link([small, "train.lr=0.1"])
+        run_train_link([small, "out=runs/small", "train.lr=0.1"])
 
 
 # ---- the trained link beside the plain modem
 
 
-def test_evaluation(small: str) -> None:
-    run = run_train_link([small])
+def test_evaluation(trained: RunDir) -> None:
+    run = trained
     curves = run_ber([f"run={run}"])
     assert [curve.name for curve in curves] == [
         "plain 16qam", "trained, neural demapper", "trained points, nearest point",

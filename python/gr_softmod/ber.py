@@ -44,7 +44,7 @@ EXTENT = (
     "title", "out", "ebn0_db", "target_bit_errors", "target_block_errors", "max_batches", "early_stop", "confidence",
     "threads",
 )  # fmt: skip
-TABLE_WIDTH = 136
+TABLE_WIDTH = 160
 
 
 def run_ber(arguments: Sequence[str], console: Console | None = None) -> list[Curve]:

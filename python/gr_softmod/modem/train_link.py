@@ -37,6 +37,8 @@ from gr_softmod.run_dir import RunDir, RunError
 
 #: The first index of seeds: what is drawn.
 _TRAINING, _VALIDATION = 0, 1
+#: Keys that do not change what is trained: a run may be taken up again with other values.
+AFTER_TRAINING = ("out", "title", "rates_ebn0_db", "rates_symbols", "ber")
 #: Eb/N0 [dB] whose points are kept at each validation, for the figure.
 SNAPSHOTS_DB = (2.0, 8.0, 12.0, 18.0)
 
@@ -51,7 +53,7 @@ def run_train_link(arguments: Sequence[str]) -> RunDir:
     if len(paths) != 1:
         raise ConfigError(f"give one configuration, not {len(paths)} (for example configs/link_64.yaml)")
     config = load_config(TrainLinkConfig, paths[0], [argument for argument in arguments if is_override(argument)])
-    run = RunDir.create(config.out or f"runs/{Path(paths[0]).stem}", config)
+    run = RunDir.create(config.out or f"runs/{Path(paths[0]).stem}", config, may_change=AFTER_TRAINING)
     torch.set_num_threads(config.threads)
     with _bar(config.train.steps) as (bars, task):
         trainer = Trainer(config, run)

@@ -145,7 +145,8 @@ def save_link(run: RunDir, link: TrainedLink) -> None:
     """Write ``model.safetensors``; ``config.yaml`` beside it says what the weights belong to."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in link.weights().items()}
     with replacing(run / "model.safetensors", "wb") as file:
-        file.write(save(weights, metadata={"conventions": str(CONVENTIONS_VERSION), "kind": "gr-softmod link"}))
+        # One key: safetensors writes several in any order, and equal weights are to be equal files.
+        file.write(save(weights, metadata={"gr-softmod link": f"conventions {CONVENTIONS_VERSION}"}))
 
 
 def load_link(run: RunDir) -> tuple[TrainLinkConfig, TrainedLink]:
