@@ -8,7 +8,13 @@ import pytest
 import torch
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGES = ["complexnn", "pulse_and_channel", "simulate"]
+PAGES = [
+    "complexnn",
+    "mimo",
+    "pulse_and_channel",
+    "quantized_link",
+    "simulate",
+]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -16,7 +16,7 @@ from gr_softmod.modem.points import Points, as_points
 from gr_softmod.modem.soft_bits import METHODS
 
 _MAX_COMBINATIONS = 1 << 20
-_CHUNK_ELEMENTS = 1 << 23
+_CHUNK_ELEMENTS = 1 << 20  # metrics at a time: a few megabytes, about what the cache holds
 
 
 class MLDetector(nn.Module):
@@ -85,8 +85,8 @@ class MLDetector(nn.Module):
         shaped = self.points.log_prob(kind)
         if shaped is not None:
             log_prob = shaped.expand(len(y), streams, order) if log_prob is None else log_prob + shaped
-        listed = order**streams if self.survivors is None else self.survivors * order + streams * order
-        step = max(1, _CHUNK_ELEMENTS // (listed * streams * m))
+        listed = order**streams if self.survivors is None else self.survivors * order
+        step = max(1, _CHUNK_ELEMENTS // listed)
         parts = [
             self._detect(
                 y[i : i + step],
@@ -104,26 +104,21 @@ class MLDetector(nn.Module):
         self, y: Tensor, h: Tensor, noise: Tensor, log_prob: Tensor | None, points: Tensor, bits: Tensor
     ) -> Tensor:
         """LLRs [n, T, m] of n vectors."""
+        if self.method == "exact":
+            grid = -_metric(y, h, noise, log_prob, points, _all_vectors(len(points), h.shape[-1], y.device))
+            grid = grid.unflatten(1, [len(points)] * h.shape[-1])
+            others = [[k for k in range(1, grid.ndim) if k != t + 1] for t in range(h.shape[-1])]
+            table = torch.stack([torch.logsumexp(grid, dims) if dims else grid for dims in others], 1)  # [n, T, M]
+            one, zero = (torch.logsumexp(_of_bit(table, bits, side, -torch.inf), -1) for side in (1, 0))
+            return one - zero
         with torch.no_grad():
             if self.survivors is None:
                 labels = _all_vectors(len(points), h.shape[-1], y.device).expand(len(y), -1, -1)
             else:
                 labels = k_best(y, h, noise, log_prob, points, self.survivors)
-                first = _metric(y, h, noise, log_prob, points, labels).argmin(-1)
-                best = labels[torch.arange(len(y), device=y.device), first]
-                labels = torch.cat([labels, _neighbours(best, len(points))], 1)
-            ones = bits[labels].flatten(-2) > 0.5  # [n, L, T m]
-            if self.method == "maxlog":
-                metric = _metric(y, h, noise, log_prob, points, labels)[..., None]
-                chosen = [metric.masked_fill(ones == side, torch.inf).argmin(1) for side in (True, False)]
-                streams = labels.shape[-1]
-                rows = [labels.gather(1, index[..., None].expand(-1, -1, streams)) for index in chosen]
-        if self.method == "maxlog":
-            zero, one = (_metric(y, h, noise, log_prob, points, row) for row in rows)
-            return (zero - one).unflatten(-1, (-1, bits.shape[-1]))
-        metric = -_metric(y, h, noise, log_prob, points, labels)
-        sums = [torch.logsumexp(metric[..., None].masked_fill(ones != side, -torch.inf), 1) for side in (True, False)]
-        return (sums[0] - sums[1]).unflatten(-1, (-1, bits.shape[-1]))
+            rows = _deciding(y, h, noise, log_prob, points, bits, labels)
+        zero, one = (_metric(y, h, noise, log_prob, points, row.flatten(1, 2)) for row in rows)
+        return (zero - one).unflatten(1, (-1, bits.shape[-1]))
 
 
 def k_best(y: Tensor, h: Tensor, noise: Tensor, log_prob: Tensor | None, points: Tensor, survivors: int) -> Tensor:
@@ -134,13 +129,17 @@ def k_best(y: Tensor, h: Tensor, noise: Tensor, log_prob: Tensor | None, points:
     n, streams, order = len(y), h.shape[-1], len(points)
     rank = (h.real**2 + h.imag**2).sum(1).argsort(-1)  # the strongest stream comes last and is decided first
     q, r = torch.linalg.qr(h.gather(2, rank[:, None].expand_as(h)))
-    z = (q.mH @ y[..., None])[..., 0]
+    scale = noise.rsqrt()[:, None]
+    z, r = (q.mH @ y[..., None])[..., 0] * scale, r * scale[..., None]
     metric = y.real.new_zeros(n, 1)
     labels = rank.new_zeros(n, 1, 0)
     for t in range(streams - 1, -1, -1):
         cancelled = z[:, t, None] - (points[labels] * r[:, None, t, t + 1 :]).sum(-1)  # [n, K]
-        distance = cancelled[..., None] - r[:, t, t, None, None] * points  # [n, K, M]
-        total = metric[..., None] + (distance.real**2 + distance.imag**2) / noise[:, None, None]
+        images = r[:, t, t, None] * points  # [n, M]
+        total = metric[..., None]
+        for left, image in ((cancelled.real, images.real), (cancelled.imag, images.imag)):
+            distance = left[..., None] - image[:, None]  # [n, K, M]
+            total = torch.addcmul(total, distance, distance)
         if log_prob is not None:
             total = total - log_prob.gather(1, rank[:, t, None, None].expand(-1, 1, order))
         if t:
@@ -154,24 +153,55 @@ def k_best(y: Tensor, h: Tensor, noise: Tensor, log_prob: Tensor | None, points:
     return torch.empty_like(labels).scatter_(2, rank[:, None].expand_as(labels), labels)
 
 
+def _deciding(
+    y: Tensor, h: Tensor, noise: Tensor, log_prob: Tensor | None, points: Tensor, bits: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Of each bit the best vectors with 0 and with 1, [n, T, m, T] twice, among ``labels`` [n, L, T] and all vectors
+    that differ from the best of them in one stream."""
+    n, listed, streams = labels.shape
+    order = len(points)
+    metric = _metric(y, h, noise, log_prob, points, labels)
+    # The least metric of every symbol of every stream in the list, and whose it is.
+    by_stream, each = labels.mT.contiguous(), metric[:, None].expand(-1, streams, -1)
+    found = metric.new_full((n, streams, order), torch.inf).scatter_reduce(2, by_stream, each, "amin")
+    index = torch.where(each <= found.gather(2, by_stream), torch.arange(listed, device=y.device), listed)
+    owner = index.new_full(found.shape, listed).scatter_reduce(2, by_stream, index, "amin")
+    # Changing stream t of the best vector by d turns the residual r into r - h_t d.
+    least, first = metric.min(-1)
+    best = labels[torch.arange(n, device=y.device), first]
+    change = points - points[best][..., None]  # [n, T, M]
+    along = (h.mH @ (y[..., None] - h @ points[best][..., None])).conj()
+    energy = (h.real**2 + h.imag**2).sum(1)[..., None]
+    near = energy * (change.real**2 + change.imag**2) - 2 * (along * change).real
+    near = least[:, None, None] + near / noise[:, None, None]
+    if log_prob is not None:
+        near = near - log_prob + log_prob.gather(2, best[..., None])
+    table = torch.minimum(found, near)
+    rows = []
+    for side in (0, 1):
+        symbol = _of_bit(table, bits, side, torch.inf).argmin(-1)  # [n, T, m]
+        listed_row = owner.gather(2, symbol).clamp_max(listed - 1).flatten(1)[..., None]
+        from_list = labels.gather(1, listed_row.expand(-1, -1, streams)).unflatten(1, symbol.shape[1:])
+        changed = best[:, None, None].repeat(1, streams, bits.shape[-1], 1)
+        changed[:, range(streams), :, range(streams)] = symbol.movedim(1, 0)
+        rows.append(torch.where((found <= near).gather(2, symbol)[..., None], from_list, changed))
+    return rows[0], rows[1]
+
+
+def _of_bit(table: Tensor, bits: Tensor, side: int, other: float) -> Tensor:
+    """[n, T, M] as [n, T, m, M], with ``other`` where bit k of the symbol is not ``side``."""
+    return table[:, :, None].masked_fill(torch.ne(bits.T, side), other)
+
+
 def _metric(y: Tensor, h: Tensor, noise: Tensor, log_prob: Tensor | None, points: Tensor, labels: Tensor) -> Tensor:
-    """[n, L] of label vectors [n, L, T]."""
+    """[n, L] of label vectors [n or 1, L, T]."""
     distance = y[:, None] - points[labels] @ h.mT
     metric = (distance.real**2 + distance.imag**2).sum(-1) / noise[:, None]
     if log_prob is None:
         return metric
-    return metric - log_prob.mT.gather(1, labels).sum(-1)
+    return metric - log_prob.mT.gather(1, labels.expand(len(y), -1, -1)).sum(-1)
 
 
 def _all_vectors(order: int, streams: int, device: torch.device) -> Tensor:
-    """[M^T, T]."""
-    return torch.cartesian_prod(*[torch.arange(order, device=device)] * streams).reshape(-1, streams)
-
-
-def _neighbours(best: Tensor, order: int) -> Tensor:
-    """All vectors that differ from ``best`` [n, T] in at most one stream [n, T M, T]."""
-    n, streams = best.shape
-    around = best[:, None, None].repeat(1, streams, order, 1)
-    for t in range(streams):
-        around[:, t, :, t] = torch.arange(order, device=best.device)
-    return around.reshape(n, streams * order, streams)
+    """[1, M^T, T], the last stream's label counting fastest."""
+    return torch.cartesian_prod(*[torch.arange(order, device=device)] * streams).reshape(1, -1, streams)
