@@ -46,8 +46,10 @@ def in_tree(constellation: Constellation, received: NDArray[np.complex64], _nois
 def in_tree_table(
     constellation: Constellation, received: NDArray[np.complex64], noise_var: float, _sent: object
 ) -> Floats:
-    """GNU Radio's constellation soft decoder with an 8-bit table made for the true noise variance."""
-    return soft_decoder(with_table(constellation, noise_var), received)
+    """GNU Radio's with an 8-bit table made for the true noise variance, brought to the mean size of the true LLRs."""
+    values = soft_decoder(with_table(constellation, noise_var), received)
+    size = np.mean(np.abs(soft(constellation, received, noise_var, None)))
+    return values * np.float32(size / np.mean(np.abs(values)))
 
 
 @cache
