@@ -108,11 +108,26 @@ def test_an_exported_one_decides_and_encodes_as_ours(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "turns"),
-    [("ook", 1), ("bpsk", 2), ("8ask", 1), ("qpsk", 4), ("8psk", 8), ("64qam", 4), ("16apsk", 4), ("128qam", 4)],
+    [
+        ("ook", 1),
+        ("bpsk", 2),
+        ("8ask", 1),
+        ("qpsk", 4),
+        ("8psk", 8),
+        ("64qam", 4),
+        ("4096qam", 4),
+        ("16apsk", 4),
+        ("128qam", 4),
+    ],
 )
 def test_rotational_symmetry(name: str, turns: int) -> None:
     assert rotational_symmetry(Constellation.from_name(name)) == turns
     assert Constellation.from_name(name).to_gnuradio().rotational_symmetry() == turns
+
+
+def test_rotational_symmetry_around_a_point_at_the_origin() -> None:
+    around = Constellation([0, *np.exp(2j * np.pi * np.arange(3) / 3)])
+    assert rotational_symmetry(around) == 3
 
 
 # -- DVB --------------------------------------------------------------------------------------------------------------

@@ -53,8 +53,9 @@ def to_gnuradio(constellation: Constellation) -> Any:
 def rotational_symmetry(constellation: Constellation) -> int:
     """The largest n, up to M, for which turning by 2 pi / n maps the set of points onto itself."""
     points = constellation.points
-    for n in range(constellation.order, 1, -1):
-        turned = points * np.exp(2j * np.pi / n)
-        if np.all(np.min(np.abs(turned[:, None] - points), axis=1) < 1e-6):
+    # Turned points come in groups of n, except one at the origin.
+    movable = constellation.order - int(np.any(np.abs(points) < 1e-6))
+    for n in range(movable, 1, -1):
+        if movable % n == 0 and all(np.min(np.abs(points - p)) < 1e-6 for p in points * np.exp(2j * np.pi / n)):
             return n
     return 1
