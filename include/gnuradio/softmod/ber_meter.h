@@ -58,7 +58,7 @@ public:
      * \param soft true: the input is float LLRs; false: bytes
      * \param frame_bits bits of a frame; 0: no frames
      * \param period bits from one message to the next
-     * \throws std::invalid_argument in one sentence
+     * \throws std::invalid_argument a parameter is out of its range
      */
     static sptr make_prbs(unsigned stages, bool soft = true, std::uint64_t frame_bits = 0,
                           std::uint64_t period = 100000);
@@ -68,17 +68,19 @@ public:
      * \param soft true: the input is float LLRs; false: bytes
      * \param frame_bits bits of a frame, dividing the number of bits or a multiple of it; 0: all of them
      * \param period bits from one message to the next
-     * \throws std::invalid_argument in one sentence
+     * \throws std::invalid_argument a parameter is out of its range
      */
     static sptr make_bits(const std::vector<std::uint8_t>& bits, bool soft = true,
                           std::uint64_t frame_bits = 0, std::uint64_t period = 100000);
 
+    //! What was counted so far; in Python a dictionary with the keys of the message.
     virtual result counts() const = 0;
     //! Starts the count and the synchronisation anew.
     virtual void reset() = 0;
 
-    //! \throws std::invalid_argument when it is 0
+    //! Bits from one message to the next, at least 1. \throws std::invalid_argument
     virtual void set_period(std::uint64_t period) = 0;
+    //! Bits from one message to the next.
     virtual std::uint64_t period() const = 0;
 };
 

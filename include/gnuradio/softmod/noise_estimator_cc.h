@@ -12,8 +12,8 @@ namespace gr::softmod
 {
 
 /*!
- * \brief Measures noise variance, Es/N0 and level of symbols whose bits are not known, and passes the symbols
- * on. \ingroup softmod
+ * \brief Blind noise variance, Es/N0 and level of symbols of any constellation; the symbols pass on.
+ * \ingroup softmod
  *
  * Maximum likelihood for y = gain * s + n, s equiprobable over the points, n complex white Gaussian of
  * E|n|^2 = noise_var. No decisions are taken, so nothing is biased where decisions fail; the level need not
@@ -46,30 +46,38 @@ public:
     typedef std::shared_ptr<noise_estimator_cc> sptr;
 
     /*!
-     * \param constellation points by label (their order does not matter here), scaled here to E|s|^2 = 1
+     * \param constellation points by label, 2^m of them, scaled here to E|s|^2 = 1; in Python also a name, a
+     *        Constellation or a GNU Radio constellation object
      * \param period symbols from one estimate to the next, at least 64
      * \param normalize divide the symbols by the estimated gain
-     * \param max_symbols most recent symbols an estimate may use, at least 64; of a longer period, so many
-     * are used, spread evenly \param accuracy_db standard error of Es/N0 in dB at which no more symbols are
-     * taken; 0 takes all \throws std::invalid_argument in one sentence
+     * \param max_symbols most recent symbols an estimate may use, at least 64; of a longer period so many are
+     *        used, spread evenly
+     * \param accuracy_db standard error of Es/N0 in dB at which no more symbols are taken; 0 takes all
+     * \throws std::invalid_argument a parameter is out of its range
      */
     static sptr make(const std::vector<gr_complex>& constellation, std::uint64_t period = 4096,
                      bool normalize = false, std::uint64_t max_symbols = 32768, double accuracy_db = 0.1);
 
-    //! Starts anew. \throws std::invalid_argument
+    //! Another constellation; the estimate starts anew. \throws std::invalid_argument
     virtual void set_constellation(const std::vector<gr_complex>& points) = 0;
+    //! Points by label, at E|s|^2 = 1.
     virtual std::vector<gr_complex> constellation() const = 0;
 
-    //! \throws std::invalid_argument
+    //! Symbols from one estimate to the next, at least 64. \throws std::invalid_argument
     virtual void set_period(std::uint64_t period) = 0;
+    //! Symbols from one estimate to the next.
     virtual std::uint64_t period() const = 0;
 
+    //! Whether symbols leave divided by the estimated gain.
     virtual void set_normalize(bool normalize) = 0;
+    //! Whether symbols leave divided by the estimated gain.
     virtual bool normalize() const = 0;
 
-    //! The latest estimates; NaN before the first. noise_var is that of the symbols that leave.
+    //! E|n|^2 of the symbols that leave, as estimated latest; NaN before the first estimate.
     virtual double noise_var() const = 0;
+    //! 10 log10 of gain^2 / noise variance, as estimated latest; NaN before the first estimate.
     virtual double esn0_db() const = 0;
+    //! Level of the symbols that come, as estimated latest; NaN before the first estimate.
     virtual double gain() const = 0;
 
     //! Symbols so far that were not finite.

@@ -49,17 +49,20 @@ class SOFTMOD_API soft_demapper : virtual public gr::block
 public:
     //! Points by label, 2^m of them, scaled here to E|s|^2 = 1. \throws std::invalid_argument
     virtual void set_constellation(const std::vector<gr_complex>& points) = 0;
+    //! Points by label, at E|s|^2 = 1.
     virtual std::vector<gr_complex> constellation() const = 0;
     //! m, how many LLRs a symbol gives.
     virtual unsigned bits_per_symbol() const = 0;
 
     //! E|n|^2 of the complex noise, positive and finite. \throws std::invalid_argument
     virtual void set_noise_var(float noise_var) = 0;
+    //! E|n|^2 that the next symbol is demapped with.
     virtual float noise_var() const = 0;
 
     //! "exact" (log-MAP) or "maxlog" (the nearest point of each bit value alone). \throws
     //! std::invalid_argument
     virtual void set_method(const std::string& method) = 0;
+    //! "exact" or "maxlog".
     virtual std::string method() const = 0;
 
     //! Symbols so far whose LLRs are 0 because a sample was not finite.
@@ -77,10 +80,11 @@ public:
     typedef std::shared_ptr<soft_demapper_cf> sptr;
 
     /*!
-     * \param constellation points by label, 2^m of them, scaled here to E|s|^2 = 1
+     * \param constellation points by label, 2^m of them, scaled here to E|s|^2 = 1; in Python also a name, a
+     *        Constellation or a GNU Radio constellation object
      * \param noise_var E|n|^2 of the complex noise, until a tag or message tells another
      * \param method "exact" (log-MAP) or "maxlog"
-     * \throws std::invalid_argument in one sentence
+     * \throws std::invalid_argument a parameter is out of its range
      */
     static sptr make(const std::vector<gr_complex>& constellation, float noise_var = 1,
                      const std::string& method = "exact");
@@ -97,16 +101,19 @@ public:
     typedef std::shared_ptr<soft_demapper_cb> sptr;
 
     /*!
-     * \param constellation points by label, 2^m of them, scaled here to E|s|^2 = 1
+     * \param constellation points by label, 2^m of them, scaled here to E|s|^2 = 1; in Python also a name, a
+     *        Constellation or a GNU Radio constellation object
      * \param noise_var E|n|^2 of the complex noise, until a tag or message tells another
      * \param scale what an LLR of 1 becomes, positive; 8 saturates at LLRs of 15.9
      * \param method "exact" (log-MAP) or "maxlog"
-     * \throws std::invalid_argument in one sentence
+     * \throws std::invalid_argument a parameter is out of its range
      */
     static sptr make(const std::vector<gr_complex>& constellation, float noise_var = 1, float scale = 8,
                      const std::string& method = "exact");
 
+    //! What an LLR of 1 becomes, positive and finite. \throws std::invalid_argument
     virtual void set_scale(float scale) = 0;
+    //! What an LLR of 1 becomes.
     virtual float scale() const = 0;
 };
 

@@ -38,13 +38,15 @@ public:
     typedef std::shared_ptr<soft_mapper_fc> sptr;
 
     /*!
-     * \param constellation points by label, 2^m of them, scaled here to E|s|^2 = 1
-     * \throws std::invalid_argument in one sentence
+     * \param constellation points by label, 2^m of them, scaled here to E|s|^2 = 1; in Python also a name, a
+     *        Constellation or a GNU Radio constellation object
+     * \throws std::invalid_argument a parameter is out of its range
      */
     static sptr make(const std::vector<gr_complex>& constellation);
 
-    //! \throws std::invalid_argument
+    //! Points by label, 2^m of them, scaled here to E|s|^2 = 1. \throws std::invalid_argument
     virtual void set_constellation(const std::vector<gr_complex>& points) = 0;
+    //! Points by label, at E|s|^2 = 1.
     virtual std::vector<gr_complex> constellation() const = 0;
     //! m, how many LLRs a symbol takes.
     virtual unsigned bits_per_symbol() const = 0;
