@@ -4,9 +4,11 @@
 namespace py = pybind11;
 
 void bind_ber_counter(py::module& m);
+void bind_expectation(py::module& m);
 void bind_noise_estimator(py::module& m);
 void bind_hdlc_search(py::module& m);
 void bind_soft_demap(py::module& m);
+void bind_soft_demap_grad(py::module& m);
 void bind_soft_map(py::module& m);
 void bind_symbol_recovery(py::module& m);
 
@@ -14,9 +16,11 @@ PYBIND11_MODULE(_kernels, m)
 {
     m.doc() = "The C++ kernels, without GNU Radio.";
     bind_ber_counter(m);
+    bind_expectation(m);
     bind_noise_estimator(m);
     bind_hdlc_search(m);
     bind_soft_demap(m);
+    bind_soft_demap_grad(m);
     bind_soft_map(m);
     bind_symbol_recovery(m);
 }

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from gr_softmod.constellation_points import log2_of_order, pam_levels
 from gr_softmod.modem.arguments import NoiseVar, check_bits, check_noise_var, check_priors, check_symbols
-from gr_softmod.modem.mapper import complex_dtype, expectation
+from gr_softmod.modem.expectation import expectation
+from gr_softmod.modem.mapper import complex_dtype
 from gr_softmod.modem.soft_bits import SoftReceiver, harden
 from gr_softmod.modem.soft_demap import LIMIT, add_priors, llr_of_metric
 from gr_softmod.modem.trellis import input_metrics

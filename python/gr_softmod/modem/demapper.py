@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from gr_softmod.constellation import Constellation
+from gr_softmod.modem import kernels
 from gr_softmod.modem.arguments import NoiseVar, check_noise_var, check_priors, check_symbols
 from gr_softmod.modem.mapper import turn
 from gr_softmod.modem.points import Points, as_points
@@ -54,17 +55,29 @@ class Demodulator(SoftReceiver):
             ValueError: symbols are not complex; noise_var is not positive and finite (values of a tensor: eager mode on
                 a CPU only, elsewhere the LLRs are NaN); shapes do not fit.
         """
+        return self._run(symbols, noise_var, priors, soft=False)
+
+    def forward_soft(self, symbols: Tensor, noise_var: NoiseVar, priors: Tensor | None = None) -> Tensor:
+        """Soft bits P(b=1 | y): the sigmoid of :meth:`forward`, at the module's temperature."""
+        if self.temperature == 1.0 and not self.straight_through:
+            return self._run(symbols, noise_var, priors, soft=True)
+        return super().forward_soft(symbols, noise_var, priors)
+
+    def _run(self, symbols: Tensor, noise_var: NoiseVar, priors: Tensor | None, *, soft: bool) -> Tensor:
         symbols = check_symbols(symbols)
         m = self.bits_per_symbol
         noise = check_noise_var(noise_var, symbols)
+        received = turn(symbols, -self.points.rotation).reshape(-1)
+        priors = check_priors(priors, symbols, m)
         real = noise.dtype
-        received = turn(symbols, -self.points.rotation)
-        tables = self.points.tables(real, noise_var if isinstance(noise_var, Tensor) and len(noise) > 1 else noise[0])
-        tables = tuple(_for_each_symbol(table, symbols) for table in tables)
-        llr = soft_demap(
-            received.reshape(-1), noise, check_priors(priors, symbols, m), self.method, self.points.axes, tables
-        )
-        return llr.reshape(*symbols.shape[:-1], symbols.shape[-1] * m)
+        if self.points.plain and kernels.usable(symbols):
+            out = kernels.demap(received, noise, priors, self.points(real), self.method, soft)
+        else:
+            seen = noise_var if isinstance(noise_var, Tensor) and len(noise) > 1 else noise[0]
+            tables = tuple(_for_each_symbol(table, symbols) for table in self.points.tables(real, seen))
+            llr = soft_demap(received, noise, priors, self.method, self.points.axes, tables)
+            out = llr.sigmoid() if soft else llr
+        return out.reshape(*symbols.shape[:-1], symbols.shape[-1] * m)
 
 
 def _for_each_symbol(table: Tensor | None, symbols: Tensor) -> Tensor | None:

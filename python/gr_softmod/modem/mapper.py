@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from gr_softmod.constellation import Constellation
+from gr_softmod.modem import kernels
 from gr_softmod.modem.arguments import check_bits
+from gr_softmod.modem.expectation import expected_parts
 from gr_softmod.modem.points import Points, as_points
 from gr_softmod.modem.soft_bits import harden, labels_of_bits
 
@@ -55,7 +57,7 @@ class Modulator(nn.Module):
         labels = labels_of_bits(grouped)
         points = self.points(real, _like(noise_var, bits, real))
         if points.dim() == 1:
-            symbols = points[labels]
+            symbols = points.index_select(0, labels.flatten()).reshape(labels.shape)
         else:
             symbols = points.expand(*labels.shape, -1).gather(-1, labels[..., None])[..., 0]
         return turn(symbols, self.points.rotation)
@@ -71,26 +73,26 @@ class Modulator(nn.Module):
         grouped = check_bits(soft_bits, self.bits_per_symbol, soft=True).to(real)
         if self.straight_through:
             grouped = harden(grouped)
-        tables = self.points.tables(real, _like(noise_var, soft_bits, real))
-        parts = [grouped.new_zeros(()), grouped.new_zeros(())]
-        for axis, table in zip(self.points.axes, tables[::2], strict=True):
+        tables: list[Tensor | None] = [None, None]
+        bits: list[tuple[int, ...]] = [(), ()]
+        axis_tables = self.points.tables(real, _like(noise_var, soft_bits, real))[::2]
+        for axis, table in zip(self.points.axes, axis_tables, strict=True):
             assert table is not None
-            columns = torch.stack([grouped[..., k] for k in axis.bits])
             for d, levels in zip(axis.dimensions, table, strict=True):
-                parts[d] = expectation(levels, columns)
-        symbols = torch.complex(*torch.broadcast_tensors(*parts))
-        return turn(symbols, self.points.rotation)
+                tables[d], bits[d] = levels, axis.bits
+        return turn(_expected_symbols(grouped, tables, bits), self.points.rotation)
 
 
-def expectation(levels: Tensor, probabilities: Tensor) -> Tensor:
-    """sum_i levels[i] prod_k P(bit k of i), a bit at a time: levels [L] or [..., L], probabilities [K, ..., N]."""
-    value = levels.movedim(-1, 0)
-    value = value.reshape(value.shape + (1,) * (probabilities.dim() - value.dim()))
-    for p in probabilities:
-        # Not a + p (b - a), which misses b by a rounding error at p = 1.
-        low, high = value.chunk(2)
-        value = (1 - p) * low + p * high
-    return value[0]
+def _expected_symbols(probabilities: Tensor, tables: list[Tensor | None], bits: list[tuple[int, ...]]) -> Tensor:
+    """Symbols [..., N] of P(b=1) [..., N, m]; for the real and the imaginary part a table, or None for 0."""
+    real, imag = tables
+    if real is not None and real.dim() == 1 and kernels.usable(probabilities):
+        flat = probabilities.reshape(-1, probabilities.shape[-1])
+        parts = kernels.expectation(flat, real, imag, *bits)
+        return torch.view_as_complex(parts).reshape(probabilities.shape[:-1])
+    zero = torch.zeros_like(probabilities[..., 0])
+    pairs = zip(tables, bits, strict=True)
+    return torch.complex(*(zero if t is None else expected_parts(probabilities, [t], [b])[0] for t, b in pairs))
 
 
 def turn(symbols: Tensor, rotation: float) -> Tensor:

@@ -13,9 +13,10 @@ METHODS = ("exact", "maxlog")
 
 def labels_of_bits(bits: Tensor) -> Tensor:
     """Labels [...] int64 of bits [..., m] in {0, 1}, most significant first."""
-    m = bits.shape[-1]
-    weights = torch.tensor([1 << (m - 1 - k) for k in range(m)], device=bits.device)
-    return (bits.to(torch.int64) * weights).sum(-1)
+    labels = bits[..., 0].to(torch.int64)
+    for k in range(1, bits.shape[-1]):
+        labels = 2 * labels + bits[..., k].to(torch.int64)
+    return labels
 
 
 def bits_of_labels(labels: Tensor, bits_per_symbol: int) -> Tensor:

@@ -16,7 +16,7 @@ A separable constellation (square QAM, PAM, BPSK, QPSK) is handled an axis at a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -102,20 +102,35 @@ class _SoftDemap(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         symbols, noise_var, priors, *tables = ctx.saved_tensors
         needs = [ctx.needs_input_grad[i] for i in (0, 1, 2, *range(5, 5 + len(tables)))]
-        pieces = []
-        for span in _spans(symbols, tables):
-            metrics = _metrics(ctx.axes, symbols, noise_var, priors, tables, span)
-            weights = [
-                _weight(axis, metric, grads[0][span], ctx.method)
-                for axis, metric in zip(ctx.axes, metrics, strict=True)
-            ]
-            pieces.append(_gradients(ctx.axes, weights, symbols[span], _rows(noise_var, span), tables, span, needs))
-        dims = (0, 0, 0, *(-1 for _ in tables))
-        out = [
-            _join([piece[i] for piece in pieces], value, dim, len(symbols))
-            for i, (value, dim) in enumerate(zip(ctx.saved_tensors, dims, strict=True))
-        ]
+        out = soft_demap_gradients(grads[0], symbols, noise_var, priors, ctx.method, ctx.axes, tables, needs)
         return (*out[:3], None, None, *out[3:])
+
+
+def soft_demap_gradients(
+    grad: Tensor,
+    symbols: Tensor,
+    noise_var: Tensor,
+    priors: Tensor | None,
+    method: str,
+    axes: tuple[Axis, ...],
+    tables: Sequence[Tensor | None],
+    needs: Sequence[bool],
+) -> list[Tensor | None]:
+    """From the gradient [n, m] to the LLRs those to symbols, noise_var, priors and ``tables`` (of three dimensions).
+
+    ``needs`` says which are wanted; the others are None. Made of differentiable operations.
+    """
+    pieces = []
+    for span in _spans(symbols, tables):
+        metrics = _metrics(axes, symbols, noise_var, priors, tables, span)
+        weights = [_weight(axis, metric, grad[span], method) for axis, metric in zip(axes, metrics, strict=True)]
+        pieces.append(_gradients(axes, weights, symbols[span], _rows(noise_var, span), tables, span, needs))
+    inputs = (symbols, noise_var, priors, *tables)
+    dims = (0, 0, 0, *(-1 for _ in tables))
+    return [
+        _join([piece[i] for piece in pieces], value, dim, len(symbols))
+        for i, (value, dim) in enumerate(zip(inputs, dims, strict=True))
+    ]
 
 
 def _metrics(
@@ -129,7 +144,9 @@ def _metrics(
     metrics = []
     for a, axis in enumerate(axes):
         points, log_prob = (_columns(table, span) for table in tables[2 * a : 2 * a + 2])
-        metric = -points.square().sum(0) * inverse
+        energy = points.square().sum(0)
+        # Relative to the least energy: less to be lost to rounding next to a decision boundary.
+        metric = (energy.amin(0, keepdim=True) - energy) * inverse
         for row, d in zip(points, axis.dimensions, strict=True):
             metric = torch.addcmul(metric, row, (2 * inverse * parts[:, d]).clamp(-LIMIT, LIMIT))
         if log_prob is not None:
@@ -198,7 +215,7 @@ def _gradients(
     noise_var: Tensor,
     tables: Any,
     span: slice,
-    needs: list[bool],
+    needs: Sequence[bool],
 ) -> list[Tensor | None]:
     """Gradients to symbols, noise_var, priors and tables, per symbol; None where not needed."""
     parts = torch.view_as_real(symbols)

@@ -28,6 +28,8 @@ class TrainableConstellation(Points):
         raw: the parameter, float [M, 2]: real and imaginary parts before the constraints.
     """
 
+    plain = True
+
     def __init__(self, start: Constellation | str | Any, *, center: bool = True, normalize: bool = True) -> None:
         first = as_points(start)
         super().__init__("trained-" + first.name, first.bits_per_symbol, first.rotation)
