@@ -8,12 +8,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
 from gr_softmod.constellation import Constellation
-from gr_softmod.modem import Demodulator, Modulator
+from gr_softmod.modem import Demodulator, Modulator, kernels
 from modem_helpers import assert_calibrated, complex_normal, normal, uniform
 from oracle import assert_llr_close, brute_force_llr
 
@@ -34,6 +34,16 @@ def received(constellation: Constellation, noise_var: float, n: int = 48) -> np.
     return y.astype(np.complex64)
 
 
+@pytest.fixture(params=["kernels", "formulas"])
+def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the C++ kernels, and as where they are not built."""
+    if request.param == "formulas":
+        monkeypatch.setattr(kernels, "TrainingDemapper", None)
+    elif kernels.TrainingDemapper is None:
+        pytest.skip("the C++ kernels are not built")
+
+
+@pytest.mark.usefixtures("either")
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("constellation", ALL, ids=str)
 def test_llr_equals_brute_force(constellation: Constellation, method: str) -> None:
@@ -120,7 +130,8 @@ values = st.floats(-BIG, BIG, width=32) | st.sampled_from([0.0, BIG, -BIG, 1e20]
 positive = st.floats(2.0**-149, BIG, width=32) | st.sampled_from([1e-6, 1.0])
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.usefixtures("either")
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(re=values, im=values, noise_var=positive, prior=values, grad=st.booleans(), method=st.sampled_from(METHODS))
 @pytest.mark.parametrize("name", ["bpsk", "16qam", "16apsk"])
 def test_finite_inputs_give_finite_llrs(name, re, im, noise_var, prior, grad, method) -> None:
@@ -133,6 +144,7 @@ def test_finite_inputs_give_finite_llrs(name, re, im, noise_var, prior, grad, me
         assert torch.isfinite(demodulator.forward_soft(y, noise, priors)).all()
 
 
+@pytest.mark.usefixtures("either")
 @pytest.mark.parametrize("grad", [False, True])
 @pytest.mark.parametrize("name", ["qpsk", "8psk"])
 def test_nan_shows_and_stays_where_it_is(name: str, grad: bool) -> None:
@@ -145,6 +157,7 @@ def test_nan_shows_and_stays_where_it_is(name: str, grad: bool) -> None:
     assert torch.isnan(llr[2]).any()
 
 
+@pytest.mark.usefixtures("either")
 def test_infinite_symbols_saturate() -> None:
     llr = Demodulator("16qam")(torch.tensor([complex(math.inf, 0.0)]), 0.1)
     assert torch.isfinite(llr).all() and llr[0] < -1e30
@@ -171,6 +184,7 @@ def test_second_gradients(name: str) -> None:
     assert gradgradcheck(Demodulator(name), (y, noise_var))
 
 
+@pytest.mark.usefixtures("either")
 @pytest.mark.parametrize("noise_var", [1e-4, 0.05, 10.0])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", ["bpsk", "64qam", "8pam", "16apsk", "32qam", "128apsk"])
@@ -205,9 +219,29 @@ def plain_llr(constellation, y, noise_var, priors, method):
     return torch.stack([total(metric[:, b == 1], 1) - total(metric[:, b == 0], 1) for b in bits.T], 1).flatten()
 
 
-def test_torch_func() -> None:
+@pytest.mark.usefixtures("either")
+@pytest.mark.parametrize("name", ["16qam", "8psk"])
+def test_float32_second_gradients_equal_those_of_float64(name: str) -> None:
+    demodulator = Demodulator(name)
+    bits = demodulator.bits_per_symbol
+    weight, direction = normal(5 * bits, seed=6), complex_normal(5, seed=7)
+
+    def second(real: torch.dtype) -> list[torch.Tensor]:
+        complex_ = torch.complex64 if real == torch.float32 else torch.complex128
+        y = complex_normal(5).to(complex_).requires_grad_()
+        noise_var = uniform(5).to(real).requires_grad_()
+        loss = (demodulator.forward_soft(y, noise_var) * weight.to(real)).sum()
+        (slope,) = torch.autograd.grad(loss, y, create_graph=True)
+        return list(torch.autograd.grad((slope * direction.to(complex_).conj()).real.sum(), (y, noise_var)))
+
+    for got, expected in zip(second(torch.float32), second(torch.float64), strict=True):
+        assert (got - expected).abs().max() < 1e-3 * expected.abs().max()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_torch_func(dtype: torch.dtype) -> None:
     demodulator = Demodulator("16qam")
-    y, noise_var = complex_normal(6), torch.tensor(0.4, dtype=torch.float64)
+    y, noise_var = complex_normal(6).to(dtype.to_complex()), torch.tensor(0.4, dtype=dtype)
 
     def loss(noise_var: torch.Tensor) -> torch.Tensor:
         return demodulator(y, noise_var).square().sum()

@@ -11,8 +11,17 @@ import torch
 from torch.autograd import gradcheck
 
 from gr_softmod.constellation import Constellation
-from gr_softmod.modem import Demodulator, Modulator, bits_of_labels, harden, labels_of_bits, soft_bits
-from modem_helpers import random_bits
+from gr_softmod.modem import (
+    Demodulator,
+    Modulator,
+    TrainableConstellation,
+    bits_of_labels,
+    harden,
+    kernels,
+    labels_of_bits,
+    soft_bits,
+)
+from modem_helpers import complex_normal, random_bits
 
 ALL = [Constellation.from_name(name) for name in Constellation.names()]
 
@@ -35,16 +44,43 @@ def test_every_constellation(constellation: Constellation) -> None:
 
 
 @pytest.mark.parametrize("name", ["bpsk", "qpsk", "16qam", "8pam", "8psk", "32qam", "16apsk", "ook", "pi4-qpsk"])
-def test_soft_is_the_expectation(name: str) -> None:
+def test_soft_is_the_expectation(name: str, monkeypatch) -> None:
     constellation = Constellation.from_name(name)
     m = constellation.bits_per_symbol
     p = torch.rand(3, 4 * m, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    hard = (p > 0.5).int()
     each = p.reshape(3, 4, 1, m).numpy()
     probability = np.where(constellation.bits == 1, each, 1 - each).prod(-1)
     expected = constellation.rotate(probability @ constellation.points)
     np.testing.assert_allclose(Modulator(name).forward_soft(p), expected, atol=1e-14)
-    np.testing.assert_allclose(Modulator(name).forward_soft(p.float()), expected, atol=1e-6)
+    for built in (kernels.TrainingDemapper, None):
+        monkeypatch.setattr(kernels, "TrainingDemapper", built)
+        np.testing.assert_allclose(Modulator(name).forward_soft(p.float()), expected, atol=1e-6)
+        assert torch.equal(Modulator(name).forward_soft(hard.float()), Modulator(name)(hard))
     assert gradcheck(Modulator(name).forward_soft, (p.requires_grad_(),))
+
+
+@pytest.mark.parametrize("name", ["qpsk", "64qam", "8psk", "8pam", "32qam"])
+def test_float32_gradients_equal_those_of_float64(name: str) -> None:
+    """To soft bits and to points, of first and second order."""
+    m = Modulator(name).bits_per_symbol
+    p = torch.rand(40 * m, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    weight = complex_normal(40, seed=3)
+    source = TrainableConstellation(name)
+
+    def gradients(real: torch.dtype) -> list[torch.Tensor]:
+        complex_ = torch.complex64 if real == torch.float32 else torch.complex128
+        found = []
+        for modulator in (Modulator(name), Modulator(source.to(real))):
+            inputs = [p.to(real).requires_grad_(), *modulator.parameters()]
+            symbols = modulator.forward_soft(inputs[0])
+            loss = (symbols * weight.to(complex_).conj()).real.square().sum()
+            first = torch.autograd.grad(loss, inputs, create_graph=True)
+            found += [*first, *torch.autograd.grad(first[0].square().sum(), inputs)]
+        return found
+
+    for got, expected in zip(gradients(torch.float32), gradients(torch.float64), strict=True):
+        assert (got - expected).abs().max() < 1e-4 * expected.abs().max()
 
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int32, torch.int64, torch.float16, torch.float32])

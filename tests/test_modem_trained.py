@@ -22,6 +22,7 @@ from gr_softmod.modem import (
     bit_cross_entropy,
     bits_of_labels,
     bmd_rate,
+    kernels,
 )
 from gr_softmod.modem.trainable import constrained
 from modem_helpers import complex_normal, normal, random_bits, uniform
@@ -108,7 +109,10 @@ def test_gradients_to_points_and_probabilities(source, method: str) -> None:
     assert gradcheck(send, values)
 
 
-def test_float32_gradients_to_points_equal_those_of_float64() -> None:
+@pytest.mark.parametrize("kernels_built", [True, False])
+def test_float32_gradients_to_points_equal_those_of_float64(kernels_built: bool, monkeypatch) -> None:
+    if not kernels_built:
+        monkeypatch.setattr(kernels, "TrainingDemapper", None)
     source = shaken(TrainableConstellation("64qam"))
     y, noise_var, weight = complex_normal(400), uniform(400), normal(400 * 6)
 

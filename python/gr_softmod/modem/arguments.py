@@ -11,12 +11,20 @@ import math
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 NoiseVar = float | Tensor
 
 
 def values_can_be_checked(tensor: Tensor) -> bool:
-    return not torch.compiler.is_compiling() and tensor.device.type == "cpu"
+    return not torch.compiler.is_compiling() and tensor.device.type == "cpu" and not in_transform()
+
+
+def in_transform() -> bool:
+    """Whether vmap, forward-mode differentiation or another transform of torch.func has its own tensors in hand."""
+    if torch.compiler.is_compiling():
+        return False
+    return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
 
 
 def check_symbols(symbols: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ class Demodulator(SoftReceiver):
         priors = check_priors(priors, symbols, m)
         real = noise.dtype
         if self.points.plain and kernels.usable(symbols):
-            out = kernels.demap(received, noise, priors, self.points(real), self.method, soft)
+            out = kernels.demap(received, noise, priors, self.points(real), self.method, soft=soft)
         else:
             seen = noise_var if isinstance(noise_var, Tensor) and len(noise) > 1 else noise[0]
             tables = tuple(_for_each_symbol(table, symbols) for table in self.points.tables(real, seen))

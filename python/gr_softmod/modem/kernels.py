@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gr_softmod.modem.arguments import in_transform
 from gr_softmod.modem.expectation import expected_parts
 from gr_softmod.modem.soft_demap import Axis, soft_demap, soft_demap_gradients
 
@@ -28,20 +29,51 @@ _KEEP = 64
 
 
 def usable(values: Tensor) -> bool:
-    """Whether the operators take these symbols or probabilities."""
-    built = TrainingDemapper is not None
-    return built and values.device.type == "cpu" and values.dtype in (torch.complex64, torch.float32)
+    """Whether the kernels take these symbols or probabilities."""
+    if TrainingDemapper is None or in_transform():
+        return False
+    return values.device.type == "cpu" and values.dtype in (torch.complex64, torch.float32)
+
+
+def demap(
+    symbols: Tensor, noise_var: Tensor, priors: Tensor | None, points: Tensor, method: str, *, soft: bool = False
+) -> Tensor:
+    """LLRs, or soft bits, [n, m] of symbols complex64 [n]; gradients to all tensors, of second order too.
+
+    Args:
+        noise_var: float32 [n] or [1].
+        priors: float32 [n, m] or None.
+        points: complex64 [M] by label.
+        method: "exact" or "maxlog".
+    """
+    if _wants_gradient(symbols, noise_var, priors, points):
+        llr = _Demap.apply(symbols, noise_var, priors, points, method)
+        return torch.sigmoid(llr) if soft else llr
+    return _demap(symbols, noise_var, priors, points, method, soft)
+
+
+def expect(
+    probabilities: Tensor, real: Tensor, imag: Tensor | None, real_bits: Sequence[int], imag_bits: Sequence[int]
+) -> Tensor:
+    """Expected symbols complex64 [n] of P(b=1) float32 [n, m]; gradients to all tensors, of second order too.
+
+    Args:
+        real, imag: float32 [L], the levels by the value of the bits at positions ``real_bits``, ``imag_bits``; no
+            imag for 0.
+    """
+    bits = (list(real_bits), list(imag_bits))
+    if _wants_gradient(probabilities, real, imag):
+        return torch.view_as_complex(_Expect.apply(probabilities, real, imag, *bits))
+    return torch.view_as_complex(_expect(probabilities, real, imag, *bits))
 
 
 # ------------------------------------------------------------------------------------------------------- demapper
 
 
 @torch.library.custom_op("softmod::demap", mutates_args=())
-def demap(symbols: Tensor, noise_var: Tensor, priors: Tensor | None, points: Tensor, method: str, soft: bool) -> Tensor:
-    """LLRs, or soft bits, [n, m] of symbols complex64 [n].
-
-    Args: noise_var float32 [n] or [1]; priors float32 [n, m]; points complex64 [M] by label. Gradients to all of them.
-    """
+def _demap(
+    symbols: Tensor, noise_var: Tensor, priors: Tensor | None, points: Tensor, method: str, soft: bool
+) -> Tensor:
     kernel = _demapper(points, method)
     if kernel is not None:
         out = torch.empty(len(symbols), _bits(points), dtype=torch.float32)
@@ -53,13 +85,13 @@ def demap(symbols: Tensor, noise_var: Tensor, priors: Tensor | None, points: Ten
     return llr.sigmoid() if soft else llr
 
 
-@demap.register_fake
+@_demap.register_fake
 def _(symbols: Tensor, noise_var: Tensor, priors: Tensor | None, points: Tensor, method: str, soft: bool) -> Tensor:
     return noise_var.new_empty((symbols.shape[0], _bits(points)))
 
 
 @torch.library.custom_op("softmod::demap_backward", mutates_args=())
-def demap_backward(
+def _demap_backward(
     grad: Tensor,
     symbols: Tensor,
     noise_var: Tensor,
@@ -68,7 +100,7 @@ def demap_backward(
     method: str,
     needs: Sequence[bool],
 ) -> list[Tensor]:
-    """From the gradient [n, m] to the LLRs those to symbols, noise_var, priors and points; empty where not needed."""
+    """From the gradient [n, m] to the LLRs those to the four tensors; empty where not needed."""
     kernel = _demapper(points, method)
     if kernel is not None:
         n = len(symbols)
@@ -84,27 +116,10 @@ def demap_backward(
             if needs[1] and len(noise_var) == 1:
                 out[1] = out[1].sum(0, keepdim=True)
             return [*out[:3], out[3].to(points.dtype)]
-    return _demap_backward(grad, symbols, noise_var, priors, points, method, needs)
+    return _demap_formula(grad, symbols, noise_var, priors, points, method, needs)
 
 
-def _demap_backward(
-    grad: Tensor,
-    symbols: Tensor,
-    noise_var: Tensor,
-    priors: Tensor | None,
-    points: Tensor,
-    method: str,
-    needs: Sequence[bool],
-) -> list[Tensor]:
-    """The same in differentiable operations."""
-    tables = (torch.view_as_real(points).movedim(-1, 0)[..., None], None)
-    found = soft_demap_gradients(grad, symbols, noise_var, priors, method, (_plane(points),), tables, [*needs, False])
-    if found[3] is not None:
-        found[3] = torch.view_as_complex(found[3][..., 0].movedim(0, -1).contiguous())
-    return [grad.new_empty(0) if value is None else value for value in found[:4]]
-
-
-@demap_backward.register_fake
+@_demap_backward.register_fake
 def _(
     grad: Tensor,
     symbols: Tensor,
@@ -118,33 +133,59 @@ def _(
     return [like.new_empty(like.shape if need else (0,)) for like, need in zip(likes, needs, strict=True)]
 
 
-def _demap_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    *tensors, ctx.method, soft = inputs
-    ctx.save_for_backward(*tensors, output if soft else None)
+def _demap_formula(
+    grad: Tensor,
+    symbols: Tensor,
+    noise_var: Tensor,
+    priors: Tensor | None,
+    points: Tensor,
+    method: str,
+    needs: Sequence[bool],
+) -> list[Tensor]:
+    """What ``_demap_backward`` gives, in differentiable operations."""
+    tables = (torch.view_as_real(points).movedim(-1, 0)[..., None], None)
+    found = soft_demap_gradients(grad, symbols, noise_var, priors, method, (_plane(points),), tables, [*needs, False])
+    if found[3] is not None:
+        found[3] = torch.view_as_complex(found[3][..., 0].movedim(0, -1).contiguous())
+    return [grad.new_empty(0) if value is None else value for value in found[:4]]
 
 
-def _demap_gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    *tensors, soft_bits = ctx.saved_tensors
-    if soft_bits is not None:
-        grad = grad * soft_bits * (1 - soft_bits)
-    needs = list(ctx.needs_input_grad[:4])
-    grads = demap_backward(grad, *tensors, ctx.method, needs)
-    return (*(value if need else None for value, need in zip(grads, needs, strict=True)), None, None)
+class _Demap(torch.autograd.Function):
+    @staticmethod
+    def forward(*inputs: Any) -> Tensor:
+        return _demap(*inputs, False)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        _keep(ctx, inputs, tensors=4)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return _gradients(ctx, grads[0], _demap_backward, _DemapTwice)
 
 
-demap.register_autograd(_demap_gradient, setup_context=_demap_context)
+class _DemapTwice(torch.autograd.Function):
+    @staticmethod
+    def forward(*inputs: Any) -> tuple[Tensor, ...]:
+        return tuple(_demap_backward(*inputs))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        _keep(ctx, inputs, tensors=5)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return _second_gradients(ctx, grads, _demap_formula)
+
 
 # ---------------------------------------------------------------------------------------------------- soft mapper
 
 
-@torch.library.custom_op("softmod::expectation", mutates_args=())
-def expectation(
+@torch.library.custom_op("softmod::expect", mutates_args=())
+def _expect(
     probabilities: Tensor, real: Tensor, imag: Tensor | None, real_bits: Sequence[int], imag_bits: Sequence[int]
 ) -> Tensor:
-    """Real and imaginary parts [n, 2] of the expected symbols of P(b=1) float32 [n, m].
-
-    Args: real and imag float32 [L], the levels by the value of the bits at positions real_bits, imag_bits (None: 0).
-    """
+    """Real and imaginary parts [n, 2]."""
     out = torch.zeros(len(probabilities), 2) if imag is None else torch.empty(len(probabilities), 2)
     array = _array(probabilities)
     for part, (table, bits) in enumerate(((real, real_bits), (imag, imag_bits))):
@@ -153,15 +194,15 @@ def expectation(
     return out
 
 
-@expectation.register_fake
+@_expect.register_fake
 def _(
     probabilities: Tensor, real: Tensor, imag: Tensor | None, real_bits: Sequence[int], imag_bits: Sequence[int]
 ) -> Tensor:
     return probabilities.new_empty((probabilities.shape[0], 2))
 
 
-@torch.library.custom_op("softmod::expectation_backward", mutates_args=())
-def expectation_backward(
+@torch.library.custom_op("softmod::expect_backward", mutates_args=())
+def _expect_backward(
     grad: Tensor,
     probabilities: Tensor,
     real: Tensor,
@@ -170,25 +211,22 @@ def expectation_backward(
     imag_bits: Sequence[int],
     needs: Sequence[bool],
 ) -> list[Tensor]:
-    """From the gradient [n, 2] those to probabilities, real and imag; empty where not needed."""
+    """From the gradient [n, 2] those to the three tensors; empty where not needed."""
     array, grads = _array(probabilities), _array(grad)
-    out = [torch.zeros(probabilities.shape) if needs[0] else torch.empty(0)]
+    out = [torch.zeros(probabilities.shape if needs[0] else 0)]
+    to_probabilities = out[0].numpy() if needs[0] else None
     for part, (table, bits) in enumerate(((real, real_bits), (imag, imag_bits))):
-        to_table = torch.zeros(0 if table is None or not needs[1 + part] else len(table), dtype=torch.float64)
+        need = needs[1 + part] and table is not None
+        to_table = torch.zeros(len(table) if need and table is not None else 0, dtype=torch.float64)
         if table is not None:
             _expectation_of(table, bits, array.shape[1]).backward(
-                grads,
-                array,
-                part,
-                out[0].numpy() if needs[0] else None,
-                to_table.numpy() if needs[1 + part] else None,
-                torch.get_num_threads(),
+                grads, array, part, to_probabilities, to_table.numpy() if need else None, torch.get_num_threads()
             )
         out.append(to_table.to(torch.float32))
     return out
 
 
-@expectation_backward.register_fake
+@_expect_backward.register_fake
 def _(
     grad: Tensor,
     probabilities: Tensor,
@@ -198,14 +236,11 @@ def _(
     imag_bits: Sequence[int],
     needs: Sequence[bool],
 ) -> list[Tensor]:
-    likes = (probabilities, real, imag)
-    return [
-        grad.new_empty(like.shape if need and like is not None else (0,))
-        for like, need in zip(likes, needs, strict=True)
-    ]
+    shapes = [None if like is None else like.shape for like in (probabilities, real, imag)]
+    return [grad.new_empty(shape if need and shape else (0,)) for shape, need in zip(shapes, needs, strict=True)]
 
 
-def _expectation_backward(
+def _expect_formula(
     grad: Tensor,
     probabilities: Tensor,
     real: Tensor,
@@ -214,58 +249,75 @@ def _expectation_backward(
     imag_bits: Sequence[int],
     needs: Sequence[bool],
 ) -> list[Tensor]:
-    """The same in differentiable operations."""
+    """What ``_expect_backward`` gives, in differentiable operations; all inputs require gradients."""
     tables = [real] if imag is None else [real, imag]
-    bits = [real_bits, imag_bits][: len(tables)]
-    parts = expected_parts(probabilities, tables, bits)
-    inputs = [probabilities, *tables]
-    found = list(torch.autograd.grad(parts, inputs, list(grad[:, : len(tables)].unbind(-1)), create_graph=True))
-    return [
-        value if need else grad.new_empty(0) for value, need in zip([*found, grad.new_empty(0)], needs, strict=False)
-    ]
+    parts = expected_parts(probabilities, tables, [real_bits, imag_bits][: len(tables)])
+    wanted = [probabilities, *tables]
+    found = [*torch.autograd.grad(parts, wanted, grad[:, : len(tables)].unbind(-1), create_graph=True), None][:3]
+    pairs = zip(found, needs, strict=True)
+    return [value if need and value is not None else grad.new_empty(0) for value, need in pairs]
 
 
-def _expectation_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    *tensors, ctx.real_bits, ctx.imag_bits = inputs
-    ctx.save_for_backward(*tensors)
+class _Expect(torch.autograd.Function):
+    @staticmethod
+    def forward(*inputs: Any) -> Tensor:
+        return _expect(*inputs)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        _keep(ctx, inputs, tensors=3)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return _gradients(ctx, grads[0], _expect_backward, _ExpectTwice)
 
 
-def _expectation_gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    needs = list(ctx.needs_input_grad[:3])
-    grads = expectation_backward(grad, *ctx.saved_tensors, ctx.real_bits, ctx.imag_bits, needs)
-    return (*(value if need else None for value, need in zip(grads, needs, strict=True)), None, None)
+class _ExpectTwice(torch.autograd.Function):
+    @staticmethod
+    def forward(*inputs: Any) -> tuple[Tensor, ...]:
+        return tuple(_expect_backward(*inputs))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        _keep(ctx, inputs, tensors=4)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return _second_gradients(ctx, grads, _expect_formula)
 
 
-expectation.register_autograd(_expectation_gradient, setup_context=_expectation_context)
-
-# ----------------------------------------------------------------------------------------------- second gradients
+# ------------------------------------------------------------------------------------------------ autograd helpers
 
 
-def _make_twice_differentiable(operator: Any, formula: Callable[..., list[Tensor]], tensors: int) -> None:
-    """Gradients of a backward operator, whose first ``tensors`` arguments are such, from the same as a formula."""
-
-    def context(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-        ctx.rest = inputs[tensors:]
-        ctx.save_for_backward(*inputs[:tensors])
-
-    def backward(ctx: Any, grads: list[Tensor]) -> tuple[Tensor | None, ...]:
-        with torch.enable_grad():
-            inputs = [value if value is None else value.detach().requires_grad_() for value in ctx.saved_tensors]
-            outputs = formula(*inputs, *ctx.rest)
-        pairs = [
-            (out, grad) for out, grad in zip(outputs, grads, strict=True) if out.requires_grad and grad is not None
-        ]
-        given = [value for value in inputs if value is not None]
-        found = iter(torch.autograd.grad(*zip(*pairs, strict=True), given, allow_unused=True) if pairs else given)
-        return (*(None if value is None else next(found) for value in inputs), *(None for _ in ctx.rest))
-
-    operator.register_autograd(backward, setup_context=context)
+def _wants_gradient(*tensors: Tensor | None) -> bool:
+    return torch.is_grad_enabled() and any(value is not None and value.requires_grad for value in tensors)
 
 
-_make_twice_differentiable(demap_backward, _demap_backward, 5)
-_make_twice_differentiable(expectation_backward, _expectation_backward, 4)
+def _keep(ctx: Any, inputs: tuple[Any, ...], tensors: int) -> None:
+    ctx.save_for_backward(*inputs[:tensors])
+    ctx.rest = inputs[tensors:]
 
-# --------------------------------------------------------------------------------------------------------- helpers
+
+def _gradients(ctx: Any, grad: Tensor, operator: Any, twice: Any) -> tuple[Tensor | None, ...]:
+    """Gradients to kept inputs by the operator; by a function that has gradients itself where these are asked for."""
+    tensors = ctx.saved_tensors
+    needs = list(ctx.needs_input_grad[: len(tensors)])
+    again = torch.is_grad_enabled() and not torch.compiler.is_compiling()
+    found = (twice.apply if again else operator)(grad, *tensors, *ctx.rest, needs)
+    return (*(value if need else None for value, need in zip(found, needs, strict=True)), *(None for _ in ctx.rest))
+
+
+def _second_gradients(ctx: Any, grads: Sequence[Tensor], formula: Callable[..., list[Tensor]]) -> tuple:
+    with torch.enable_grad():
+        inputs = [value if value is None else value.detach().requires_grad_() for value in ctx.saved_tensors]
+        outputs = formula(*inputs, *ctx.rest)
+    pairs = [(out, grad) for out, grad in zip(outputs, grads, strict=True) if out.requires_grad]
+    given = [value for value in inputs if value is not None]
+    found = iter(torch.autograd.grad([out for out, _ in pairs], given, [grad for _, grad in pairs], allow_unused=True))
+    return (*(None if value is None else next(found) for value in inputs), *(None for _ in ctx.rest))
+
+
+# ----------------------------------------------------------------------------------------------------- the kernels
 
 
 def _bits(points: Tensor) -> int:

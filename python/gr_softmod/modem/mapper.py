@@ -88,8 +88,7 @@ def _expected_symbols(probabilities: Tensor, tables: list[Tensor | None], bits: 
     real, imag = tables
     if real is not None and real.dim() == 1 and kernels.usable(probabilities):
         flat = probabilities.reshape(-1, probabilities.shape[-1])
-        parts = kernels.expectation(flat, real, imag, *bits)
-        return torch.view_as_complex(parts).reshape(probabilities.shape[:-1])
+        return kernels.expect(flat, real, imag, *bits).reshape(probabilities.shape[:-1])
     zero = torch.zeros_like(probabilities[..., 0])
     pairs = zip(tables, bits, strict=True)
     return torch.complex(*(zero if t is None else expected_parts(probabilities, [t], [b])[0] for t, b in pairs))

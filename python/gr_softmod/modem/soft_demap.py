@@ -91,6 +91,7 @@ def _demap(
 
 
 class _SoftDemap(torch.autograd.Function):
+    generate_vmap_rule = True
     forward = staticmethod(_demap)
 
     @staticmethod
