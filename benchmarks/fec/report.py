@@ -43,7 +43,7 @@ def gains(results: dict[str, Any]) -> str:
     for case in results["cases"]:
         at = case["crossing_db"]
         cells = [number(at[m], "never") for m in ("hard", "in-tree", "in-tree at best", "exact")]
-        gain = [with_interval(case["gain_db"][m]) for m in ("hard", "in-tree", "in-tree at best")]
+        gain = [gained(case, m) for m in ("hard", "in-tree", "in-tree at best")]
         gain[0] = f"**{gain[0]}**"
         rows.append(f"| {case['code']} | {CONSTELLATIONS[case['constellation']]} | " + " | ".join(cells + gain) + " |")
     source = (
@@ -71,9 +71,11 @@ def number(value: float | None, otherwise: str) -> str:
     return otherwise if value is None else f"{value:.1f}"
 
 
-def with_interval(gain: list[float | None]) -> str:
-    middle, low, high = gain
-    return "it never works" if middle is None else f"{middle:.1f} dB ({low:.1f} to {high:.1f})"
+def gained(case: dict[str, Any], method: str) -> str:
+    middle, low, high = case["gain_db"][method]
+    if middle is None:  # the curve ends before it gets there
+        return f"> {case['curves'][method][-1]['ebn0_db'] - case['crossing_db']['exact']:.0f} dB"
+    return f"{middle:.1f} dB ({low:.1f} to {high:.1f})"
 
 
 def plot(results: dict[str, Any]) -> None:
