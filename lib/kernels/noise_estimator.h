@@ -24,8 +24,9 @@ struct NoiseEstimate {
  *
  * Maximum likelihood: y = gain * s + n with s equiprobable over the points and n complex white Gaussian.
  * Decisions are never taken, so nothing is biased where decisions fail. The likelihood is climbed by Fisher
- * scoring (the information taken from the products of the slopes) from the best of a coarse grid of Es/N0.
- * Phase is not estimated: what a carrier loop leaves counts as noise.
+ * scoring (the information taken from the products of the slopes) from the best of a coarse grid of Es/N0 and
+ * of the estimate before; where a step does not climb, a step of expectation maximisation does. Phase is not
+ * estimated: what a carrier loop leaves counts as noise.
  *
  * The estimate starts from a few of the most recent symbols and takes more until its standard error is what
  * was asked or max_symbols is reached: dense constellations at low Es/N0 need tens of thousands, clear ones a
@@ -50,10 +51,10 @@ public:
     std::size_t push(const std::complex<float>* symbols, std::size_t n, std::size_t stride = 1);
 
     //! Nothing while fewer than 64 symbols are remembered or all of them are 0.
-    std::optional<NoiseEstimate> estimate() const;
+    std::optional<NoiseEstimate> estimate();
 
     //! Forgets all symbols.
-    void clear() { d_re.clear(), d_im.clear(); }
+    void clear() { d_re.clear(), d_im.clear(), d_before_r = 0, d_before_symbols = 0; }
 
     std::size_t max_symbols() const { return d_max_symbols; }
 
@@ -61,11 +62,14 @@ private:
     struct Parameters;
     MixtureLikelihood::Sums evaluate(std::size_t n, double scale, const Parameters& at) const;
     Parameters coarse(std::size_t n, double scale) const;
+    static Parameters em_step(std::size_t n, const Parameters& at, const MixtureLikelihood::Sums& sums);
     double climb(std::size_t n, double scale, Parameters& at) const;
 
     MixtureLikelihood d_likelihood;
     std::size_t d_max_symbols;
     double d_accuracy_db;
+    double d_before_r = 0; // where the estimate before ended, and how many symbols the next may need
+    std::size_t d_before_symbols = 0;
     std::vector<float> d_re, d_im; // oldest first; grow to twice max_symbols, then the older half goes
 };
 

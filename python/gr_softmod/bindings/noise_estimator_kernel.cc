@@ -35,7 +35,7 @@ void bind_noise_estimator(py::module& m)
             "Remembers symbols complex64 [N]; returns how many were not finite and left out.")
         .def(
             "estimate",
-            [](const NoiseEstimator& self) -> py::object {
+            [](NoiseEstimator& self) -> py::object {
                 const auto e = self.estimate();
                 if (!e)
                     return py::none();
