@@ -47,13 +47,7 @@ noise_estimator_cc_impl::noise_estimator_cc_impl(const std::vector<gr_complex>& 
     message_port_register_out(keys::noise_var);
     message_port_register_in(keys::constellation);
     set_msg_handler(keys::constellation, [this](const pmt::pmt_t& value) {
-        d_locked([&] {
-            try {
-                start_anew(points_of(value));
-            } catch (const std::exception& error) {
-                d_status.report(Severity::warning, std::string("message ignored: ") + error.what());
-            }
-        });
+        d_locked([&] { d_status.try_message([&] { start_anew(points_of(value)); }); });
     });
 }
 
@@ -98,16 +92,6 @@ double noise_estimator_cc_impl::esn0_db() const
 double noise_estimator_cc_impl::gain() const
 {
     return d_locked([&] { return d_latest ? d_latest->gain : unknown; });
-}
-
-void noise_estimator_cc_impl::apply_tag(const gr::tag_t& tag)
-{
-    try {
-        start_anew(points_of(tag.value));
-    } catch (const std::exception& error) {
-        d_status.report_seldom(Severity::warning,
-                               "tag at symbol " + std::to_string(tag.offset) + " ignored: " + error.what());
-    }
 }
 
 // Passes symbols on and remembers them; returns how many were not finite.
@@ -160,7 +144,7 @@ try {
     std::size_t invalid = 0;
     for (std::size_t done = 0; done < count;) {
         for (; tag != d_tags.cend() && tag->offset == nitems_read(0) + done; ++tag)
-            apply_tag(*tag);
+            d_status.try_tag(*tag, [&] { start_anew(points_of(tag->value)); });
         std::size_t n = std::min<std::uint64_t>(count - done, d_until - std::min(d_since, d_until));
         if (tag != d_tags.cend())
             n = std::min<std::uint64_t>(n, tag->offset - nitems_read(0) - done);

@@ -48,7 +48,6 @@ private:
     void start_anew(const std::vector<gr_complex>& points);
     std::size_t take(const gr_complex* in, std::size_t n, gr_complex* out);
     void publish(std::uint64_t offset);
-    void apply_tag(const gr::tag_t& tag);
     double output_scale() const { return d_normalize && d_latest ? 1 / d_latest->gain : 1; }
 
     const OneLock d_locked{};

@@ -28,7 +28,9 @@ soft_demapper_impl::soft_demapper_impl(const std::vector<gr_complex>& constellat
     tell_rate();
     for (const auto& key : {keys::noise_var, keys::constellation}) {
         message_port_register_in(key);
-        set_msg_handler(key, [this, key](const pmt::pmt_t& value) { handle_message(key, value); });
+        set_msg_handler(key, [this, key](const pmt::pmt_t& value) {
+            d_locked([&] { d_status.try_message([&] { apply(key, value); }); });
+        });
     }
 }
 
@@ -66,27 +68,6 @@ void soft_demapper_impl::apply(const pmt::pmt_t& key, const pmt::pmt_t& value)
         d_noise_var = noise_var_of(value);
     else if (pmt::eq(key, keys::constellation))
         use_points(points_of(value));
-}
-
-void soft_demapper_impl::handle_message(const pmt::pmt_t& key, const pmt::pmt_t& value)
-{
-    d_locked([&] {
-        try {
-            apply(key, value);
-        } catch (const std::exception& error) {
-            d_status.report(Severity::warning, std::string("message ignored: ") + error.what());
-        }
-    });
-}
-
-void soft_demapper_impl::apply_tag(const gr::tag_t& tag)
-{
-    try {
-        apply(tag.key, tag.value);
-    } catch (const std::exception& error) {
-        d_status.report_seldom(Severity::warning,
-                               "tag at symbol " + std::to_string(tag.offset) + " ignored: " + error.what());
-    }
 }
 
 // An LLR comes out for each prior that goes in, so their tags keep their distance from the start.
@@ -128,7 +109,7 @@ try {
     for (auto tag = d_tags.cbegin();;) {
         auto later = tag;
         for (; later != d_tags.cend() && later->offset == first + symbols; ++later)
-            apply_tag(*later);
+            d_status.try_tag(*later, [&] { apply(later->key, later->value); });
         const unsigned m = d_demapper.bits_per_symbol();
         std::size_t n = std::min(input - symbols, (room - llrs) / m);
         if (later != d_tags.cend())

@@ -52,8 +52,6 @@ protected:
 private:
     void use_points(const std::vector<gr_complex>& points);
     void apply(const pmt::pmt_t& key, const pmt::pmt_t& value);
-    void apply_tag(const gr::tag_t& tag);
-    void handle_message(const pmt::pmt_t& key, const pmt::pmt_t& value);
     void copy_prior_tags(std::size_t llrs);
     void tell_rate();
 

@@ -25,13 +25,7 @@ soft_mapper_fc_impl::soft_mapper_fc_impl(const std::vector<gr_complex>& constell
     tell_rate();
     message_port_register_in(keys::constellation);
     set_msg_handler(keys::constellation, [this](const pmt::pmt_t& value) {
-        d_locked([&] {
-            try {
-                use_points(points_of(value));
-            } catch (const std::exception& error) {
-                d_status.report(Severity::warning, std::string("message ignored: ") + error.what());
-            }
-        });
+        d_locked([&] { d_status.try_message([&] { use_points(points_of(value)); }); });
     });
 }
 
@@ -63,18 +57,6 @@ void soft_mapper_fc_impl::use_points(const std::vector<gr_complex>& points)
     d_points = points;
 }
 
-void soft_mapper_fc_impl::apply_tag(const gr::tag_t& tag)
-{
-    if (!pmt::eq(tag.key, keys::constellation))
-        return;
-    try {
-        use_points(points_of(tag.value));
-    } catch (const std::exception& error) {
-        d_status.report_seldom(Severity::warning,
-                               "tag at LLR " + std::to_string(tag.offset) + " ignored: " + error.what());
-    }
-}
-
 void soft_mapper_fc_impl::tell_rate()
 {
     d_rate = d_mapper.bits_per_symbol();
@@ -103,7 +85,8 @@ try {
     // Tags before `used` have taken effect, tags before `copied` stand on the output.
     for (auto used = d_tags.cbegin(), copied = used;;) {
         for (; used != d_tags.cend() && used->offset <= first + llrs; ++used)
-            apply_tag(*used);
+            if (pmt::eq(used->key, keys::constellation))
+                d_status.try_tag(*used, [&] { use_points(points_of(used->value)); });
         const unsigned m = d_mapper.bits_per_symbol();
         std::size_t n = std::min(room - symbols, (input - llrs) / m);
         if (used != d_tags.cend()) // up to the symbol that holds the next tag, and at least one

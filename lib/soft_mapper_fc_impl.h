@@ -26,7 +26,6 @@ public:
 
 private:
     void use_points(const std::vector<gr_complex>& points);
-    void apply_tag(const gr::tag_t& tag);
     void tell_rate();
 
     const OneLock d_locked{};

@@ -25,6 +25,29 @@ public:
     //! At most one report a second; the first at once, and what is held back is dropped.
     void report_seldom(Severity severity, const std::string& reason);
 
+    //! Makes the change that a message asks for; when that throws, says so.
+    template <class Change>
+    void try_message(Change&& change)
+    {
+        try {
+            change();
+        } catch (const std::exception& error) {
+            report(Severity::warning, std::string("message ignored: ") + error.what());
+        }
+    }
+
+    //! The same for a tag, of which there may be many.
+    template <class Change>
+    void try_tag(const gr::tag_t& tag, Change&& change)
+    {
+        try {
+            change();
+        } catch (const std::exception& error) {
+            report_seldom(Severity::warning,
+                          "tag at item " + std::to_string(tag.offset) + " ignored: " + error.what());
+        }
+    }
+
     //! Counts samples that were not finite, and tells of them at most once a second. consequence ends the
     //! sentence.
     void count_invalid(std::size_t count, const char* consequence);

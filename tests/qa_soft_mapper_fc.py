@@ -89,7 +89,7 @@ TAG = st.one_of(
 
 
 def expected_with_tags(start: Constellation, llr: NDArray, tags: list[Tag]) -> tuple[NDArray, list[int]]:
-    """Symbols, and the symbol of each tag: a constellation holds from the first symbol that begins at its tag or after."""
+    """Symbols, and the symbol of each tag; a constellation holds from the first symbol that begins at or after it."""
     constellation, at, symbols, places, waiting = start, 0, [], [], sorted(tags, key=lambda tag: tag[0])
     while True:
         for offset, key, value in waiting:
