@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ends of the flowgraph: LLRs and symbols go to files, and a bounded summary of each stays in memory.
 
-They run at symbol rate, on whole buffers. An exception in ``work`` would leave the flowgraph waiting for ever, so a
-failing write is kept as ``error`` and ends the stream.
+They run at symbol rate, on whole buffers. An exception in ``work`` would leave the flowgraph waiting for ever, so
+whatever fails is kept as ``error`` and ends the stream.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class FileSink(gr.sync_block):
 
     def __init__(self, name: str, dtype: Any, path: Path, hold: int) -> None:
         gr.sync_block.__init__(self, name, [dtype], None)
-        self.error: OSError | None = None
+        self.error: Exception | None = None
         self.count = 0
         self.erased = 0
         self.erasures: list[tuple[int, int]] = []
@@ -52,7 +52,7 @@ class FileSink(gr.sync_block):
             with self._lock:
                 if not self._file.closed:  # a stream that could not be stopped goes on after the end
                     self._take(items)
-        except OSError as error:
+        except Exception as error:
             self.error = error
             return -1
         return len(items)
@@ -75,7 +75,8 @@ class FileSink(gr.sync_block):
         valid = np.ones(count, bool)
         for tag in sorted(tags, key=lambda tag: tag.offset):
             if not pmt.to_bool(tag.value):
-                self._until = tag.offset + self._hold
+                if self._since is not None and self._until is None:
+                    self._until = tag.offset + self._hold
                 continue
             if self._until is not None and self._until < tag.offset:
                 self._finish_erasure(valid)
