@@ -29,13 +29,16 @@ SAMPLE_RATE = SAMPLES_PER_SYMBOL * SYMBOL_RATE
 ROLLOFF = 0.35
 CENTER = 18e3
 
-ESN0_DB = 14.0
+ESN0_DB = 11.5
 FREQUENCY_OFFSET = 137.0  # Hz off the centre
 CLOCK_OFFSET = 40e-6  # of the transmitter's symbol clock
 #: Two echoes, by samples of delay: a third of a symbol and most of one, 16 and 22 dB below the direct path.
 ECHOES = {2: 10 ** (-16 / 20) * cmath.exp(1.1j), 5: 10 ** (-22 / 20) * cmath.exp(-2.3j)}
 SILENCE_SECONDS = 0.15  # of noise alone before the signal
 FULL_SCALE = 6000  # of 32768: 16 bit samples with room for peaks
+
+#: Flags between which the frames are sent: a receiver needs some to find the signal.
+IDLE = [0, 1, 1, 1, 1, 1, 1, 0] * 128
 
 #: Turns of 90 degrees for the dibits 00, 01, 10, 11: neighbours differ in one bit.
 TURNS = (0, 3, 1, 2)
@@ -56,15 +59,13 @@ def frame(number: int) -> bytes:
     return addresses + b"\x03\xf0" + f"{number:03d} {TEXT[number % len(TEXT)]}".encode()
 
 
-def frame_bits(count: int) -> list[int]:
-    """HDLC bits of the frames, one after another."""
+def frame_bits(number: int) -> list[int]:
+    """HDLC bits of a frame: flag, stuffed data with check sequence, flag."""
     framer, sink, top = digital.hdlc_framer_pb("frame"), blocks.vector_sink_b(), gr.top_block()
     top.connect(framer, sink)
-    post = framer.to_basic_block()._post
-    for number in range(count):
-        data = frame(number)
-        post(pmt.intern("in"), pmt.cons(pmt.make_dict(), pmt.init_u8vector(len(data), list(data))))
-    post(pmt.intern("system"), pmt.cons(pmt.intern("done"), pmt.from_long(1)))
+    data = list(frame(number))
+    framer.to_basic_block()._post(pmt.intern("in"), pmt.cons(pmt.make_dict(), pmt.init_u8vector(len(data), data)))
+    framer.to_basic_block()._post(pmt.intern("system"), pmt.cons(pmt.intern("done"), pmt.from_long(1)))
     top.run()
     return list(sink.data())
 
@@ -72,8 +73,9 @@ def frame_bits(count: int) -> list[int]:
 def transmit(path: Path, frames: int = 240, seed: int = 1) -> None:
     """Write the recording ``path`` (``.sigmf-meta``), its samples and its bits."""
     data, reference = path.with_suffix(".sigmf-data"), path.with_suffix(".bits")
+    sent = [*IDLE, *(bit for number in range(frames) for bit in frame_bits(number)), *IDLE]
     bits = [
-        blocks.vector_source_b(frame_bits(frames)),
+        blocks.vector_source_b(sent),
         digital.scrambler_bb(0x21, 0, 16),
         digital.map_bb([1, 0]),  # NRZI codes a 0 as a change
         digital.diff_encoder_bb(2),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`softmod receive` as it is used: real and made recordings, streams, faults, and being stopped."""
 
+import itertools
 import json
 import os
 import pty
@@ -19,8 +20,10 @@ from sigmf import SigMFFile, sigmffile
 
 from gr_softmod import cli
 from gr_softmod.receive.outputs import NAMES
+from gr_softmod.recording import open_recording
 
-PICSAT = ["-c", "bpsk", "-r", "9600", "--center", "12000"]
+TESTS = Path(__file__).parent
+ALWAYS = sorted(set(NAMES) - {"frames.jsonl"})
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ def softmod(monkeypatch, capfd):
     return run
 
 
-def bpsk(path: Path, symbols: int = 4000, rate: float = 4.0, noise: float = 0.05, seed: int = 3) -> np.ndarray:
+def bpsk(path: Path, symbols: int = 4000, noise: float = 0.05, seed: int = 3) -> np.ndarray:
     """Writes a BPSK recording of 1000 Bd as raw cf32 at 4 kHz; gives the bits."""
     rng = np.random.default_rng(seed)
     bits = rng.integers(0, 2, symbols)
@@ -75,7 +78,7 @@ def test_everything_is_written(softmod, tmp_path):
     out = tmp_path / "out"
     code, stdout, stderr = softmod("receive", tmp_path / "x.cf32", *BPSK, "-o", out)
     assert (code, stderr) == (0, "") and "end of file" in stdout
-    assert sorted(path.name for path in out.iterdir()) == sorted(NAMES)
+    assert sorted(path.name for path in out.iterdir()) == ALWAYS
     llr = np.fromfile(out / "llr.sigmf-data", np.float32)
     symbols = np.fromfile(out / "symbols.sigmf-data", np.complex64)
     assert agreement(llr, bits) > 0.9
@@ -124,6 +127,46 @@ def test_results_are_replaced_only_when_asked(softmod, tmp_path):
     assert report_of(tmp_path / "out")["input"]["sample_rate_hz"] == 8000
 
 
+def test_a_second_job_clears_what_the_first_left(softmod, tmp_path):
+    bpsk(tmp_path / "x.cf32")
+    run = ["receive", tmp_path / "x.cf32", *BPSK, "-o", tmp_path / "out", "--overwrite"]
+    assert softmod(*run, "--decode", "ax25")[0] == 0
+    assert (tmp_path / "out" / "frames.jsonl").read_text() == ""
+    assert softmod(*run)[0] == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ALWAYS
+
+
+def test_bit_errors_are_counted(softmod, tmp_path):
+    bits = bpsk(tmp_path / "x.cf32", 20_000, noise=0.8)
+    bits.astype(np.uint8).tofile(tmp_path / "bits")
+    code, stdout, _ = softmod(
+        "receive", tmp_path / "x.cf32", *BPSK, "--reference", tmp_path / "bits", "-o", tmp_path / "o"
+    )
+    errors = report_of(tmp_path / "o")["bit_errors"]
+    # Eb/N0 of 4 samples of pulse energy over 2 * 0.8^2: 4.94 dB, and its BPSK error rate.
+    assert code == 0 and "wrong bits" in stdout and errors["bits"] > 10_000
+    assert errors["interval_95"][0] / 1.5 < 0.0062 < errors["interval_95"][1] * 1.5
+
+
+def test_a_nan_filled_part_is_an_erasure(softmod, tmp_path):
+    bits = bpsk(tmp_path / "x.cf32", 20_000)
+    samples = np.fromfile(tmp_path / "x.cf32", np.complex64)
+    samples[40_000:48_000] = np.nan
+    samples.tofile(tmp_path / "x.cf32")
+    assert softmod("receive", tmp_path / "x.cf32", *BPSK, "-o", tmp_path / "out")[0] == 0
+    report, llr = report_of(tmp_path / "out"), np.fromfile(tmp_path / "out" / "llr.sigmf-data", np.float32)
+    assert report["input"]["invalid_samples"] == 8000 and "8000 samples were NaN" in report["warnings"][0]
+    assert 2000 <= report["output"]["erased_llrs"] == np.count_nonzero(llr == 0) < 2120
+    meta = sigmffile.fromfile(str(tmp_path / "out" / "llr.sigmf-meta"))
+    (annotation,) = meta.get_annotations()
+    first, count = annotation["core:sample_start"], annotation["core:sample_count"]
+    assert annotation["core:label"] == "erasure" and count == report["output"]["erased_llrs"]
+    np.testing.assert_array_equal(llr[first : first + count], 0)
+    assert abs(first - 10_000) < 40
+    # What lies behind is received as if nothing had been.
+    assert agreement(llr[first + count + 1000 :], bits) > 0.99 and agreement(llr[3000:first], bits) > 0.99
+
+
 def test_duration(softmod, tmp_path):
     bpsk(tmp_path / "x.cf32")
     assert softmod("receive", tmp_path / "x.cf32", *BPSK, "--duration", "1", "-o", tmp_path / "out")[0] == 0
@@ -142,6 +185,93 @@ def test_a_very_short_file(softmod, tmp_path, samples):
     (tmp_path / "x.cf32").write_bytes((tmp_path / "x.cf32").read_bytes()[800 : 800 + 8 * samples])
     assert softmod("receive", tmp_path / "x.cf32", *BPSK, "-o", tmp_path / "out")[0] == 0
     assert report_of(tmp_path / "out")["input"]["samples"] == samples
+
+
+# --- real recordings and the demonstration ---------------------------------------------------------------------------
+
+PICSAT = ["-c", "bpsk", "-r", "9600", "--decode", "ax25"]
+
+
+def frames_of(folder: Path) -> list[str]:
+    return [json.loads(line)["hex"] for line in (folder / "frames.jsonl").read_text().splitlines()]
+
+
+def test_frames_of_a_real_recording(softmod, tmp_path, recordings):
+    code, stdout, _ = softmod(
+        "receive", recordings / "picsat_9k6.wav", *PICSAT, "--center", "12000", "-o", tmp_path / "o"
+    )
+    assert code == 0 and "57 AX.25 frames" in stdout
+    assert len(frames_of(tmp_path / "o")) == report_of(tmp_path / "o")["frames"]["count"] == 57
+
+
+@pytest.fixture
+def dongle(tmp_path, recordings):
+    """Starts an rtl_tcp server that plays the recording around 50 kHz; gives its process and the source's options."""
+    wave = open_recording(recordings / "picsat_9k6.wav").read(0, 1 << 20)
+    play(as_rtl_sdr(wave, 48_000, 12_000, 240_000, 50_000), tmp_path / "x.cu8")
+    processes = []
+
+    def start(*options: str) -> tuple[subprocess.Popen, str, list[str]]:
+        command = [sys.executable, TESTS / "rtl_tcp_emulator.py", tmp_path / "x.cu8", *options]
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        address = f"127.0.0.1:{processes[-1].stdout.readline().strip()}"
+        return processes[-1], address, ["-s", "240000", "--center", "50000", "--frequency", "435000000"]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_live_frames_are_those_of_the_file(softmod, tmp_path, recordings, dongle):
+    process, address, options = dongle()
+    code, stdout, _ = softmod("receive", f"rtl_tcp={address}", *options, *PICSAT, "-o", tmp_path / "live")
+    assert code == 0 and "ended: end of stream" in stdout
+    assert json.loads(process.stdout.readline())["frequency"] == 435_000_000
+    softmod("receive", recordings / "picsat_9k6.wav", *PICSAT, "--center", "12000", "-o", tmp_path / "file")
+    assert len(frames_of(tmp_path / "live")) == 57
+    assert frames_of(tmp_path / "live") == frames_of(tmp_path / "file")
+    capture = sigmffile.fromfile(str(tmp_path / "live" / "llr.sigmf-meta")).get_captures()[0]
+    assert capture["core:frequency"] == 435_050_000 and "core:datetime" in capture
+
+
+def test_a_driver_that_cannot_be_stopped(tmp_path, dongle):
+    # gr-osmosdr's client waits inside the driver for samples that never come, where nothing can wake it.
+    _, address, options = dongle("--ending", "none")
+    running = Running(
+        "receive", f"osmosdr=rtl_tcp={address}", *options, *PICSAT, "-o", tmp_path / "o", "--timeout", "1"
+    )
+    code, stdout = running.end()
+    assert code == 0 and "ended: no samples for 1 s" in stdout and "the device could not be stopped" in stdout
+    assert len(frames_of(tmp_path / "o")) == 57
+
+
+def as_rtl_sdr(wave: np.ndarray, rate: int, center: int, new_rate: int, new_center: int) -> np.ndarray:
+    """A real signal's band around `center` as complex samples at a higher rate, around another frequency."""
+    spectrum = np.fft.fft(wave.real)
+    spectrum[len(spectrum) // 2 :] = 0  # the analytic signal
+    count = len(wave) * new_rate // rate
+    wide = np.fft.ifft(np.concatenate((spectrum, np.zeros(count - len(spectrum)))))
+    return wide * np.exp(2j * np.pi * (new_center - center) / new_rate * np.arange(count))
+
+
+def play(samples: np.ndarray, path: Path) -> None:
+    """Write samples as a dongle would deliver them: 8 bits, unsigned."""
+    parts = samples.astype(np.complex64).view(np.float32)
+    (127.5 + parts / np.max(np.abs(parts)) * 120).round().astype(np.uint8).tofile(path)
+
+
+def test_the_demonstration(tmp_path):
+    command = [sys.executable, TESTS.parent / "examples" / "demo.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    report = report_of(tmp_path / "demo" / "made")
+    assert report["frames"]["count"] >= 235 and report["bit_errors"]["bit_error_rate"] < 5e-4
+    assert abs(report["signal"]["frequency_offset_hz"] - 137) < 5 and 11 < report["signal"]["esn0_db"] < 12.5
+    assert report["signal"]["locked_share"] > 0.9 and report["warnings"] == []
+    texts = [json.loads(line)["text"] for line in (tmp_path / "demo" / "made" / "frames.jsonl").open()]
+    assert [int(text[:3]) for text in texts] == sorted({int(text[:3]) for text in texts})
 
 
 # --- faults: one line, exit code 2, nothing left behind --------------------------------------------------------------
@@ -163,6 +293,8 @@ FAULTS = {
     "symbol rate above": ("x.cf32", "good", ["-c", "bpsk", "-r", "5000", "-s", "4000"], "is above the sample rate"),
     "symbol rate near": ("x.cf32", "good", ["-c", "bpsk", "-r", "3900", "-s", "4000"], "symbol"),
     "centre": ("x.cf32", "good", [*BPSK, "--center", "2001"], "lies outside the band"),
+    "roll-off": ("x.cf32", "good", [*BPSK, "--rolloff", "7"], "excess_bandwidth"),
+    "reference": ("x.cf32", "good", [*BPSK, "--reference", "prbs8"], "the known sequence 'prbs8'"),
     "constellation": ("x.cf32", "good", ["-c", "7qam", "-r", "1", "-s", "9"], "no constellation '7qam'"),
     "format": ("x.cf32", "good", [*BPSK, "--format", "cf31"], "the sample type 'cf31_le' is unknown"),
     "out is a file": ("x.cf32", "good", [*BPSK, "-o", "x.cf32"], "is not a folder"),
@@ -250,6 +382,7 @@ def endless(tmp_path):
     bpsk(tmp_path / "stream.cf32")
     data = (tmp_path / "stream.cf32").read_bytes()
     (tmp_path / "stream.cf32").unlink()
+    messages = itertools.cycle(data[at : at + 8000] for at in range(0, len(data), 8000))
     context = zmq.Context()
     server = context.socket(zmq.PUSH)
     server.set_hwm(4)
@@ -261,7 +394,7 @@ def endless(tmp_path):
             if silent.is_set() or not server.poll(50, zmq.POLLOUT):
                 ended.wait(0.02)
             else:
-                server.send(data)
+                server.send(next(messages))
 
     player = threading.Thread(target=play)
     player.start()
@@ -308,7 +441,7 @@ def test_a_stream_for_a_while(tmp_path, endless):
 
 def assert_whole(folder: Path, ended: str) -> None:
     """The results are complete and agree with each other."""
-    assert sorted(path.name for path in folder.iterdir()) == sorted(NAMES)
+    assert sorted(path.name for path in folder.iterdir()) == ALWAYS
     report = report_of(folder)
     assert report["ended"] == ended
     for name, key in (("llr", "llrs"), ("symbols", "symbols")):

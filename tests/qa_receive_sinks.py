@@ -70,10 +70,13 @@ def test_erased_items_are_zero_and_counted(tmp_path_factory, edges, hold, chunk)
 def test_llrs_say_how_often_they_are_wrong(tmp_path):
     llrs = RNG.normal(0, 5, 5000).astype(np.float32)
     sink = LlrSink(tmp_path / "llr", 0)
-    run(sink, llrs, [])
-    assert sink.expected_errors == pytest.approx(np.sum(soft_bit(-np.abs(llrs))), rel=1e-5)
-    assert sink.sum_magnitude == pytest.approx(np.sum(np.abs(llrs), dtype=np.float64), rel=1e-6)
-    np.testing.assert_array_equal(sink.sample.items, llrs)
+    run(sink, llrs, [tag(1000, "locked", True), tag(3000, "locked", False)])
+    assert sink.sums.errors == pytest.approx(np.sum(soft_bit(-np.abs(llrs))), rel=1e-5)
+    assert sink.sums.magnitude == pytest.approx(np.sum(np.abs(llrs), dtype=np.float64), rel=1e-6)
+    assert sink.locked_sums.errors == pytest.approx(np.sum(soft_bit(-np.abs(llrs[1000:3000]))), rel=1e-5)
+    assert (sink.sums.count, sink.locked_sums.count) == (5000, 2000)
+    np.testing.assert_array_equal(sink.sample.items, llrs[1000:3000])
+    np.testing.assert_array_equal(sink.unlocked.items, np.concatenate((llrs[:1000], llrs[3000:])))
 
 
 @pytest.mark.parametrize("esn0_db", [5, 15])
@@ -86,9 +89,10 @@ def test_noise_over_time(tmp_path, name, esn0_db):
     symbols = (points[RNG.integers(0, len(points), count)] + noise).astype(np.complex64)
     sink = SymbolSink(tmp_path / "symbols", 0, points, 1000)
     run(sink, symbols, [])
-    at, estimate, esn0 = sink.noise.items.T
+    at, estimate, locked = sink.noise.items.T
+    esn0 = -10 * np.log10(estimate)
     np.testing.assert_array_equal(at, 256 + 1000 * np.arange(40))
-    np.testing.assert_allclose(estimate, 10 ** (-esn0 / 10))
+    assert not locked.any()
     tolerance = 0.5 if (name, esn0_db) != ("16qam", 5) else 1.5
     assert np.median(esn0[:20]) == pytest.approx(esn0_db, abs=tolerance)
     assert np.median(esn0[20:]) == pytest.approx(esn0_db + 3.01, abs=tolerance)

@@ -181,7 +181,7 @@ def test_rtl_tcp(emulator):
 
 
 def test_rtl_tcp_through_gr_osmosdr(emulator):
-    port, process = emulator(BYTES, "--reset")
+    port, process = emulator(BYTES, "--ending", "reset")
     samples, _ = run(softmod.iq_source(f"osmosdr=rtl_tcp=127.0.0.1:{port}", 250e3, frequency=100e6, gain=20))
     assert len(samples) > 190_000  # the driver drops what does not fill its last buffer
     expected = Datatype("cu8").decode(BYTES.tobytes())[: len(samples)]

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An rtl_tcp server that plays a file: what osmocom's rtl_tcp program is to a dongle, this is to a recording.
 
-    python rtl_tcp_emulator.py SAMPLES.cu8 [--port 0] [--silent] [--reset]
+    python rtl_tcp_emulator.py SAMPLES.cu8 [--port 0] [--ending close|reset|none] [--silent]
 
-Prints its port as the first line. One client; at the end of the file (or when the client goes) it closes the connection
-and prints, as JSON, the commands it was sent.
+Prints its port as the first line. One client; when the connection has ended it prints, as JSON, what it was told.
 
 Protocol (rtl_tcp.c of osmocom's rtl-sdr): the server sends 12 bytes, "RTL0", tuner type and number of gains (big
 endian), then unsigned 8 bit I and Q; the client sends commands of 5 bytes, a code and a big endian value.
@@ -30,7 +29,7 @@ def read_commands(connection: socket.socket, commands: dict[str, int]) -> None:
             commands[COMMANDS.get(code, f"command {code}")] = value
 
 
-def serve(samples: Path, port: int, silent: bool, reset: bool) -> dict[str, int]:
+def serve(samples: Path, port: int, ending: str, silent: bool) -> dict[str, int]:
     commands: dict[str, int] = {}
     with socket.create_server(("127.0.0.1", port)) as server:
         print(server.getsockname()[1], flush=True)
@@ -43,13 +42,13 @@ def serve(samples: Path, port: int, silent: bool, reset: bool) -> dict[str, int]
             if not silent:
                 with samples.open("rb") as file:
                     connection.sendfile(file)
-                if reset:  # as a server that is killed may do; without it the connection closes in good order
-                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                else:
+                if ending == "close":
                     connection.shutdown(socket.SHUT_WR)
         except (BrokenPipeError, ConnectionResetError):
             pass
-        if not reset or silent:
+        if ending == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        else:
             reader.join(60)  # until the client closes
     return commands
 
@@ -58,6 +57,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("samples", type=Path)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--ending", choices=("close", "reset", "none"), default="close", help="behind the last sample")
     parser.add_argument("--silent", action="store_true", help="send the header and nothing more")
-    parser.add_argument("--reset", action="store_true", help="end the connection with a reset")
     print(json.dumps(serve(**vars(parser.parse_args()))), flush=True)

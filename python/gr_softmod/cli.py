@@ -62,6 +62,9 @@ def receive(
     differential: Annotated[bool, _SignalFlag("--differential", help="Bits were coded as turns of the phase.")] = False,
     rolloff: Annotated[float, _Signal(metavar="R", help="Of the root raised cosine pulse; 0.35 without.")] = 0.35,
     decode: Annotated[str | None, _Signal(metavar="KIND", help="ax25: AX.25 frames (NRZI, G3RUH scrambling).")] = None,
+    reference: Annotated[
+        str | None, _Signal(metavar="BITS", help="Count errors: prbs9, prbs15, .. or a file of bits.")
+    ] = None,
     sample_rate: Annotated[
         float | None, _Source("--sample-rate", "-s", metavar="HZ", help="A must for devices and raw files.")
     ] = None,
@@ -103,6 +106,7 @@ def receive(
         overwrite=overwrite,
         truncated=truncated,
         decode=decode,
+        reference=reference,
         receiver={"excess_bandwidth": rolloff},
     )
     run(settings, quiet=quiet, debug=context.obj["debug"])

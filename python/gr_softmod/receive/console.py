@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from gr_softmod.receive.frames import one_line
 from gr_softmod.receive.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,10 +30,11 @@ def run(settings: Settings, quiet: bool = False, debug: bool = False) -> None:
         from gr_softmod.receive.job import receive
 
         console = Console(file=stderr)
-        with _Display(console, quiet or not console.is_terminal) as display:
+        live = console.is_terminal and not quiet
+        with _Display(console, live) as display:
             result = receive(settings, display.update)
     if not quiet:
-        summarise(result)
+        summarise(result, frames=0 if live else 5)
     if result.stuck:
         # A driver holds on to its thread; the interpreter would wait for it for ever.
         sys.stdout.flush()
@@ -41,10 +43,11 @@ def run(settings: Settings, quiet: bool = False, debug: bool = False) -> None:
 
 
 class _Display:
-    def __init__(self, console: Console, disabled: bool) -> None:
-        self._console, self._disabled = console, disabled
+    def __init__(self, console: Console, live: bool) -> None:
+        self._console, self._live = console, live
         self._progress: Progress | None = None
         self._task: Any = None
+        self._frames = 0
 
     def __enter__(self) -> _Display:
         return self
@@ -54,7 +57,8 @@ class _Display:
             self._progress.stop()
 
     def update(self, now: job.Progress) -> None:
-        if self._disabled:
+        self._frames += len(now.frames)
+        if not self._live:
             return
         if self._progress is None:
             ends = [BarColumn(), TaskProgressColumn(), TimeRemainingColumn()] if now.total else []
@@ -64,7 +68,10 @@ class _Display:
             )  # fmt: skip
             self._task = self._progress.add_task("receiving", total=now.total, line="")
             self._progress.start()
-        self._progress.update(self._task, completed=now.samples, line=live_line(now))
+        for entry in now.frames:
+            self._progress.console.print(one_line(entry), markup=False, highlight=False, soft_wrap=True)
+        frames = f"  {self._frames} frames" if self._frames else ""
+        self._progress.update(self._task, completed=now.samples, line=live_line(now) + frames)
 
 
 def live_line(now: job.Progress) -> str:
@@ -79,8 +86,8 @@ def live_line(now: job.Progress) -> str:
     return "  ".join(parts)
 
 
-def summarise(result: job.Result) -> None:
-    """Print what came out."""
+def summarise(result: job.Result, frames: int) -> None:
+    """Print what came out, with the first few frames where they have not been seen yet."""
     report, console = result.report, Console(highlight=False, soft_wrap=True)
     signal, output = report["signal"], report["output"]
     parts = [f"{output['symbols']:,} symbols", f"{output['llrs']:,} soft bits"]
@@ -89,6 +96,20 @@ def summarise(result: job.Result) -> None:
     if signal["locked_share"] is not None:
         parts.append(f"locked {signal['locked_share']:.0%} of the time")
     console.print(", ".join(parts), markup=False)
+    if "frames" in report:
+        for entry in report["frames"]["first"][:frames]:
+            console.print(one_line(entry), markup=False)
+        more = f", {report['frames']['repaired']} of them repaired" if report["frames"]["repaired"] else ""
+        count = report["frames"]["count"]
+        console.print(f"{count} AX.25 frame{'s' * (count != 1)} with a valid check sequence{more}", markup=False)
+    if "bit_errors" in report and report["bit_errors"]["bits"]:
+        errors = report["bit_errors"]
+        low, high = errors["interval_95"]
+        console.print(
+            f"{errors['errors']} wrong bits of {errors['bits']:,}: bit error rate {errors['bit_error_rate']:.1e}"
+            f" (95 %: {low:.1e} to {high:.1e})",
+            markup=False,
+        )
     console.print(f"ended: {report['ended']}; results in {result.folder}/ (look at report.png)", markup=False)
     for warning in report["warnings"]:
         console.print(f"warning: {warning}", markup=False, style="yellow")

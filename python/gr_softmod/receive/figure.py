@@ -32,8 +32,10 @@ def draw(report: dict[str, Any], curves: Curves, path: Path) -> None:
         2, 3, height_ratios=[1.12, 1], left=0.05, right=0.98, top=0.885, bottom=0.065, wspace=0.24, hspace=0.27
     )
     _title(figure, report)
-    _constellation(figure.add_subplot(grid[0, 0]), curves.before, None, "Before synchronisation")
-    _constellation(figure.add_subplot(grid[0, 1]), curves.symbols, curves.points, "Symbols")
+    _constellation(figure.add_subplot(grid[0, 0]), "Before synchronisation", curves.before)
+    _constellation(
+        figure.add_subplot(grid[0, 1]), "After synchronisation", curves.symbols, curves.unlocked_symbols, curves.points
+    )
     _summary(figure.add_subplot(grid[0, 2]), report)
     _spectrum(figure.add_subplot(grid[1, 0]), report, curves)
     _noise(figure.add_subplot(grid[1, 1]), curves)
@@ -50,6 +52,10 @@ def _title(figure: Figure, report: dict[str, Any]) -> None:
         f"{name}     {kind}{parameters['constellation']}, {rate}",
         x=0.018, y=0.972, ha="left", va="top", fontsize=16, fontweight="bold", color=_INK,
     )  # fmt: skip
+    about = (
+        f"gr-softmod {report['software']['gr_softmod']}    {report['started_utc'].replace('T', ' ').rstrip('Z')} UTC"
+    )
+    figure.text(0.98, 0.968, about, ha="right", va="top", fontsize=9, color=_FAINT)
 
 
 def _style(axes: Axes, title: str) -> None:
@@ -68,24 +74,32 @@ def _empty(axes: Axes, text: str) -> None:
 
 
 def _constellation(
-    axes: Axes, samples: NDArray[np.complex64], points: NDArray[np.complex128] | None, title: str
+    axes: Axes,
+    title: str,
+    samples: NDArray[np.complex64],
+    unlocked: NDArray[np.complex64] | None = None,
+    points: NDArray[np.complex128] | None = None,
 ) -> None:
     _style(axes, title)
     axes.set_aspect("equal")
-    samples = samples[np.isfinite(samples) & (samples != 0)]
-    if not len(samples):
+    unlocked = np.zeros(0, np.complex64) if unlocked is None else unlocked
+    shown = samples if len(samples) else unlocked
+    if not len(shown):
         _empty(axes, "no samples")
         return
-    limit = 1.15 * max(float(np.quantile(np.abs(samples), 0.995)), np.max(np.abs(points)) if points is not None else 0)
+    limit = 1.15 * max(float(np.quantile(np.abs(shown), 0.995)), np.max(np.abs(points)) if points is not None else 0)
+    limit = limit or 1.0
     axes.set_xlim(-limit, limit)
     axes.set_ylim(-limit, limit)
-    density = _density(samples, limit)
-    order = np.argsort(density)
-    axes.scatter(
-        samples.real[order], samples.imag[order], c=density[order], cmap=_DENSITY, s=3, linewidths=0, rasterized=True
-    )
+    axes.scatter(unlocked.real, unlocked.imag, s=3, color="#cbd2d9", linewidths=0, label="no lock")
+    if len(samples):
+        density = _density(samples, limit)
+        order = np.argsort(density)
+        axes.scatter(samples.real[order], samples.imag[order], c=density[order], cmap=_DENSITY, s=3, linewidths=0)
     if points is not None:
         axes.scatter(points.real, points.imag, marker="+", s=60 if len(points) <= 64 else 12, c=_ORANGE, linewidths=1.4)
+    if len(unlocked):
+        axes.legend(loc="upper right", fontsize=8.5, frameon=False, labelcolor=_FAINT, markerscale=3)
     axes.set_xlabel("in phase", color=_FAINT, fontsize=9)
     axes.set_ylabel("quadrature", color=_FAINT, fontsize=9)
 
@@ -109,7 +123,7 @@ def _summary(axes: Axes, report: dict[str, Any]) -> None:
     signal, source, output = report["signal"], report["input"], report["output"]
     erased = f"  ({output['erased_llrs']:,} erased)" if output["erased_llrs"] else ""
     lines = [
-        ("Duration", f"{_eng(source['duration_s'], 's')} at {_eng(source['sample_rate_hz'], 'Hz')}"),
+        ("Duration", f"{source['duration_s']:.2f} s at {_eng(source['sample_rate_hz'], 'Hz')}"),
         ("Samples", f"{source['samples']:,}"),
         ("Invalid samples", f"{source['invalid_samples']:,}"),
         ("Symbols", f"{output['symbols']:,}"),
@@ -141,7 +155,8 @@ def _results(report: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("Bit errors", f"{errors['errors']:,} of {errors['bits']:,}"))
         lines.append(("Bit error rate", _number(errors["bit_error_rate"], "{:.1e}")))
     if "frames" in report:
-        lines.append(("AX.25 frames", f"{report['frames']['count']:,}"))
+        repaired = f"  ({report['frames']['repaired']:,} repaired)" if report["frames"]["repaired"] else ""
+        lines.append(("AX.25 frames", f"{report['frames']['count']:,}{repaired}"))
     return lines
 
 
@@ -171,10 +186,17 @@ def _noise(axes: Axes, curves: Curves) -> None:
     if not len(curves.time_s):
         _empty(axes, "too short for an estimate")
         return
-    axes.plot(curves.time_s, curves.noise_var, color=_TEAL, linewidth=1.1, marker=".", markersize=3)
+    axes.plot(curves.time_s, curves.noise_var, color=_FAINT, alpha=0.35, linewidth=1, zorder=1)
+    for chosen, colour, name in ((~curves.locked, _FAINT, "no lock"), (curves.locked, _TEAL, "locked")):
+        axes.scatter(
+            curves.time_s[chosen], curves.noise_var[chosen], s=9, color=colour, linewidths=0, label=name, zorder=2
+        )
     axes.set_yscale("log")
-    low, high = float(np.min(curves.noise_var)), float(np.max(curves.noise_var))
-    axes.set_ylim(low / 1.6, high * 1.6)
+    shown = curves.noise_var[curves.locked] if curves.locked.any() else curves.noise_var
+    highest = max(float(np.max(shown)), min(float(np.max(curves.noise_var)), 5.0))
+    axes.set_ylim(float(np.min(shown)) / 1.6, highest * 1.6)
+    if not curves.locked.all():
+        axes.legend(loc="upper right", fontsize=8.5, frameon=False, labelcolor=_FAINT)
     axes.set_xlabel("seconds", color=_FAINT, fontsize=9)
     axes.set_ylabel("noise variance (symbol energy 1)", color=_FAINT, fontsize=9)
     axes.grid(True, which="minor", color=_GRID, linewidth=0.4)
@@ -208,7 +230,7 @@ def _llrs(axes: Axes, llrs: NDArray[np.float32]) -> None:
 
 
 def _eng(value: float, unit: str) -> str:
-    return str(EngFormatter(unit=unit)(value)) if value is not None else "?"
+    return str(EngFormatter(unit=unit)(value))
 
 
 def _number(value: float | None, form: str) -> str:

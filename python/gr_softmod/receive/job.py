@@ -21,8 +21,10 @@ from typing import Any
 
 from gnuradio import blocks, gr
 
+from gr_softmod.bindings import softmod_python
 from gr_softmod.blocks.iq_source import iq_source
 from gr_softmod.blocks.receiver import receiver
+from gr_softmod.receive.frames import FrameReader
 from gr_softmod.receive.outputs import Outputs
 from gr_softmod.receive.settings import Settings
 from gr_softmod.receive.sinks import LlrSink, SnapshotSink, StatusSink, SymbolSink
@@ -36,19 +38,20 @@ FILE_ESTIMATES, STREAM_ESTIMATES = 500, 4
 #: Symbols behind replaced samples that count as erased too: the delay and the memory of filters and loops.
 ERASURE_HOLD_SYMBOLS = 32
 _POLL_SECONDS = 0.1
-_STOP_SECONDS = 5.0
+_STOP_SECONDS = 3.0
 _DRAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a job is. ``total`` is None on streams."""
+    """Where a job is. ``total`` is None on streams; ``frames`` are those that have been found since the last time."""
 
     samples: int
     total: int | None
     symbols: int
     elapsed: float
     status: dict[str, Any]
+    frames: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ class Flowgraph:
         self.elapsed = 0.0
         self.stuck = False
         self.warnings: list[str] = []
+        self.meter: Any = None
+        self.frames: FrameReader | None = None
         self.top = gr.top_block("softmod receive")
         self.source = iq_source(
             settings.source,
@@ -153,6 +158,12 @@ class Flowgraph:
         top.connect((self.receiver, 0), self.llrs)
         top.connect((self.receiver, 1), self.symbols)
         top.msg_connect(self.receiver, "status", self.status, "status")
+        if self.settings.reference is not None:
+            self.meter = softmod_python.ber_meter(self.settings.reference)
+            top.connect((self.receiver, 0), self.meter)
+        if self.settings.decode is not None:
+            found, rate = self.outputs.path("frames.jsonl"), self.settings.symbol_rate * bits
+            self.frames = FrameReader(self.outputs.path("llr.sigmf-data"), found, rate)
         self.spectrum = self._tap(source, SPECTRUM_SAMPLES, SPECTRUM_BLOCKS, self.sample_rate)
         rate = self.receiver.samples_per_symbol * self.settings.symbol_rate
         self.before = self._tap((self.receiver, 2), BEFORE_SAMPLES, BEFORE_BLOCKS, rate)
@@ -186,7 +197,9 @@ class Flowgraph:
                 self.stuck = waiter.is_alive()
         self.elapsed = time.monotonic() - begin
         self.llr_hash, self.symbol_hash = self.llrs.close(), self.symbols.close()
-        on_progress(self._progress(begin))
+        on_progress(self._progress(begin, final=True))
+        if self.frames is not None:
+            self.frames.close()
         for error in (self.source.error(), self.llrs.error, self.symbols.error):
             if error is not None:
                 raise error
@@ -225,10 +238,12 @@ class Flowgraph:
         """Whether all samples that ``duration`` asks for have come."""
         return self.settings.duration is not None and self.total is not None and self.source.produced() >= self.total
 
-    def _progress(self, begin: float) -> Progress:
+    def _progress(self, begin: float, final: bool = False) -> Progress:
         samples = self.source.produced()
         samples = samples if self.total is None else min(samples, self.total)
-        return Progress(samples, self.total, self.symbols.count, time.monotonic() - begin, dict(self.status.latest))
+        frames = [] if self.frames is None else self.frames.poll(self.llrs.flushed(), final)
+        elapsed = time.monotonic() - begin
+        return Progress(samples, self.total, self.symbols.count, elapsed, dict(self.status.latest), frames)
 
 
 @contextmanager

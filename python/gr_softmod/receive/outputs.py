@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 NAMES = (
-    "llr.sigmf-data", "llr.sigmf-meta", "symbols.sigmf-data", "symbols.sigmf-meta", "report.json", "report.png",
+    "llr.sigmf-data", "llr.sigmf-meta", "symbols.sigmf-data", "symbols.sigmf-meta", "frames.jsonl", "report.json",
+    "report.png",
 )  # fmt: skip
 
 
@@ -51,9 +52,12 @@ class Outputs:
         self.path(name).write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
 
     def commit(self) -> None:
-        """Give every result its final name."""
-        for path in sorted(self._staging.iterdir()):
+        """Give every result its final name; what lay there of an earlier job goes."""
+        made = sorted(self._staging.iterdir())
+        for path in made:
             path.replace(self.folder / path.name)
+        for name in set(NAMES) - {path.name for path in made}:
+            (self.folder / name).unlink(missing_ok=True)
         self._staging.rmdir()
 
     def discard(self) -> None:

@@ -30,11 +30,13 @@ class Curves:
 
     before: NDArray[np.complex64]
     symbols: NDArray[np.complex64]
+    unlocked_symbols: NDArray[np.complex64]
     llrs: NDArray[np.float32]
     frequency_hz: NDArray[np.float64]
     power_db: NDArray[np.float64]
     time_s: NDArray[np.float64]
     noise_var: NDArray[np.float64]
+    locked: NDArray[np.bool_]
     points: NDArray[np.complex128]
 
 
@@ -72,6 +74,8 @@ def make_report(flowgraph: Flowgraph, ended: str) -> dict[str, Any]:
             "differential": settings.differential,
             "device_frequency_hz": settings.frequency,
             "device_gain_db": settings.gain,
+            "decode": settings.decode,
+            "reference": settings.reference,
             "receiver": settings.receiver,
         },
         "input": {
@@ -92,22 +96,40 @@ def make_report(flowgraph: Flowgraph, ended: str) -> dict[str, Any]:
         "over_time": _over_time(flowgraph),
         "warnings": _warnings(flowgraph),
     }
+    if flowgraph.meter is not None:
+        report["bit_errors"] = _bit_errors(flowgraph.meter.counts())
+    if flowgraph.frames is not None:
+        frames = flowgraph.frames
+        report["frames"] = {"count": frames.count, "repaired": frames.repaired, "first": frames.first}
     return report
+
+
+def _bit_errors(counts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "bits": counts["bits"],
+        "errors": counts["errors"],
+        "bit_error_rate": _rounded(counts["ber"]),
+        "interval_95": [_rounded(counts["ber_low"]), _rounded(counts["ber_high"])],
+        "slips": counts["slips"],
+        "inverted": counts["inverted"],
+    }
 
 
 def _signal(flowgraph: Flowgraph) -> dict[str, Any]:
     symbols, llrs = flowgraph.symbols, flowgraph.llrs
     noise = symbols.noise.items
-    valid = llrs.count - llrs.erased
+    noise = noise[noise[:, 2] > 0] if symbols.locked else noise
+    sums = llrs.locked_sums if llrs.knows_lock else llrs.sums
     middle = float(np.median(noise[:, 1])) if len(noise) else None
     return {
+        # Of the symbols, by the middle one of the estimates while the carrier was locked.
         "noise_var": _rounded(middle),
         "esn0_db": _rounded(-10 * np.log10(middle) if middle else None),
         "frequency_offset_hz": _rounded(flowgraph.status.latest.get("frequency")),
         "locked_share": _rounded(symbols.locked / symbols.count) if symbols.knows_lock and symbols.count else None,
-        "mean_abs_llr": _rounded(llrs.sum_magnitude / valid if valid else None),
-        # What the soft bits themselves say about a decision by their signs.
-        "expected_bit_error_rate": _rounded(llrs.expected_errors / valid if valid else None),
+        "mean_abs_llr": _rounded(llrs.sums.magnitude / llrs.sums.count if llrs.sums.count else None),
+        # What the soft bits themselves say about decisions by their signs while the carrier was locked.
+        "expected_bit_error_rate": _rounded(sums.errors / sums.count if sums.count else None),
     }
 
 
@@ -117,7 +139,7 @@ def _over_time(flowgraph: Flowgraph) -> dict[str, Any]:
     return {
         "time_s": [_rounded(number / flowgraph.settings.symbol_rate) for number in noise[:, 0]],
         "noise_var": [_rounded(value) for value in noise[:, 1]],
-        "esn0_db": [_rounded(value) for value in noise[:, 2]],
+        "locked": [bool(value) for value in noise[:, 2]] if flowgraph.symbols.knows_lock else None,
         "lock_changes": [
             {"symbol": symbol, "locked": locked} for symbol, locked in flowgraph.symbols.lock_changes[:_LISTED]
         ],
@@ -133,6 +155,8 @@ def _warnings(flowgraph: Flowgraph) -> list[str]:
         warnings.append("no symbol came out: the signal is too short or absent")
     elif flowgraph.symbols.knows_lock and flowgraph.symbols.locked == 0:
         warnings.append("the carrier was never found: is it the right constellation, symbol rate and centre?")
+    if flowgraph.meter is not None and flowgraph.meter.counts()["bits"] == 0:
+        warnings.append(f"the bits of {flowgraph.settings.reference} were not found in what was received")
     if flowgraph.stuck:
         warnings.append("the device could not be stopped")
     return warnings
@@ -187,15 +211,19 @@ def _capture(flowgraph: Flowgraph) -> dict[str, Any]:
 
 def make_curves(flowgraph: Flowgraph) -> Curves:
     frequency, power = spectrum(flowgraph.spectrum.blocks.items, flowgraph.sample_rate)
-    noise = flowgraph.symbols.noise.items
+    symbols, llrs = flowgraph.symbols, flowgraph.llrs
+    noise = symbols.noise.items
     return Curves(
         before=flowgraph.before.blocks.items.ravel(),
-        symbols=flowgraph.symbols.sample.items,
-        llrs=flowgraph.llrs.sample.items,
+        symbols=symbols.sample.items,
+        unlocked_symbols=symbols.unlocked.items,
+        # Without lock they say little; where there never was one, they are all there is.
+        llrs=llrs.sample.items if llrs.locked else llrs.unlocked.items,
         frequency_hz=frequency,
         power_db=power,
         time_s=noise[:, 0] / flowgraph.settings.symbol_rate,
         noise_var=noise[:, 1],
+        locked=(noise[:, 2] > 0) | (flowgraph.symbols.locked == 0),
         points=flowgraph.settings.scheme.points,
     )
 

@@ -28,7 +28,10 @@ LISTED = 10_000
 
 
 class FileSink(gr.sync_block):
-    """Writes items to a file; items between ``erasure`` tags, and ``hold`` after them, are written as 0 and counted."""
+    """Writes items to a file, and keeps account of erasures and of the carrier's lock by the tags that come with them.
+
+    Items between ``erasure`` tags, and ``hold`` after them, are written as 0.
+    """
 
     def __init__(self, name: str, dtype: Any, path: Path, hold: int) -> None:
         gr.sync_block.__init__(self, name, [dtype], None)
@@ -36,15 +39,19 @@ class FileSink(gr.sync_block):
         self.count = 0
         self.erased = 0
         self.erasures: list[tuple[int, int]] = []
+        self.locked = 0
+        self.lock_changes: list[tuple[int, bool]] = []
+        self.knows_lock = False
         self._file = path.open("wb")
         self._hash = hashlib.sha512()
         self._lock = threading.Lock()
         self._hold = hold
         self._since: int | None = None  # the first item of an erasure
         self._until: int | None = None  # the first behind it, once that is known
+        self._is_locked = False
 
-    def observe(self, items: NDArray[Any], valid: NDArray[np.bool_] | None) -> None:
-        """See the next items; ``valid`` is None when none is erased."""
+    def observe(self, items: NDArray[Any], valid: NDArray[np.bool_] | None, locked: NDArray[np.bool_]) -> None:
+        """See the next items, which of them are valid (None: all) and which came while the carrier was locked."""
 
     def work(self, input_items: list[Any], output_items: list[Any]) -> int:
         items = input_items[0]
@@ -61,7 +68,7 @@ class FileSink(gr.sync_block):
         valid = self._valid(len(items))
         if valid is not None:
             items = np.where(valid, items, items.dtype.type(0))
-        self.observe(items, valid)
+        self.observe(items, valid, self._locked(len(items)))
         data = items.tobytes()
         self._hash.update(data)
         self._file.write(data)
@@ -96,6 +103,25 @@ class FileSink(gr.sync_block):
                 self.erasures.append((int(self._since), int(self._until - self._since)))
         self._since = self._until = None
 
+    def _locked(self, count: int) -> NDArray[np.bool_]:
+        """Which of the next items came while the carrier was locked."""
+        locked = np.full(count, self._is_locked)
+        for tag in sorted(self.get_tags_in_window(0, 0, count, _LOCKED), key=lambda tag: tag.offset):
+            self.knows_lock = True
+            self._is_locked = pmt.to_bool(tag.value)
+            locked[tag.offset - self.count :] = self._is_locked
+            if len(self.lock_changes) < LISTED:
+                self.lock_changes.append((int(tag.offset), self._is_locked))
+        self.locked += int(np.count_nonzero(locked))
+        return locked
+
+    def flushed(self) -> int:
+        """How many items are in the file for others to read."""
+        with self._lock:
+            if not self._file.closed:
+                self._file.flush()
+            return self.count
+
     def close(self) -> str:
         """Finish the file; its SHA-512. Items that still come are dropped."""
         with self._lock:
@@ -111,21 +137,36 @@ class LlrSink(FileSink):
 
     def __init__(self, path: Path, hold: int) -> None:
         super().__init__("softmod.llr_sink", np.float32, path, hold)
-        self.sample = Thinned(1 << 17, dtype=np.float32)
-        self.sum_magnitude = 0.0
-        self.expected_errors = 0.0
+        self.sample = Thinned(1 << 17, dtype=np.float32)  # while locked
+        self.unlocked = Thinned(1 << 14, dtype=np.float32)
+        self.sums = _LlrSums()
+        self.locked_sums = _LlrSums()
 
-    def observe(self, items: NDArray[np.float32], valid: NDArray[np.bool_] | None) -> None:
-        items = items if valid is None else items[valid]
-        magnitude = np.abs(items)
-        self.sum_magnitude += float(np.sum(magnitude, dtype=np.float64))
+    def observe(self, items: NDArray[np.float32], valid: NDArray[np.bool_] | None, locked: NDArray[np.bool_]) -> None:
+        if valid is not None:
+            items, locked = items[valid], locked[valid]
+        self.sums.add(items)
+        self.locked_sums.add(items[locked])
+        self.sample.extend(items[locked])
+        self.unlocked.extend(items[~locked])
+
+
+class _LlrSums:
+    """How large soft bits are, and how often they expect to be wrong."""
+
+    def __init__(self) -> None:
+        self.count, self.magnitude, self.errors = 0, 0.0, 0.0
+
+    def add(self, llrs: NDArray[np.float32]) -> None:
+        magnitude = np.abs(llrs)
+        self.count += len(llrs)
+        self.magnitude += float(np.sum(magnitude, dtype=np.float64))
         # P(error) of a decision by the sign: 1 / (1 + exp(|llr|)).
-        self.expected_errors += float(np.sum(0.5 - 0.5 * np.tanh(0.5 * magnitude), dtype=np.float64))
-        self.sample.extend(items)
+        self.errors += float(np.sum(1 / (1 + np.exp(np.minimum(magnitude, 80.0))), dtype=np.float64))
 
 
 class SymbolSink(FileSink):
-    """Symbols to a file; noise over time and lock from what passes.
+    """Symbols to a file; noise over time from what passes.
 
     Args:
         points: of the constellation, by label.
@@ -136,21 +177,18 @@ class SymbolSink(FileSink):
 
     def __init__(self, path: Path, hold: int, points: NDArray[np.complex128], interval: int) -> None:
         super().__init__("softmod.symbol_sink", np.complex64, path, hold)
-        self.sample = Thinned(1 << 15, dtype=np.complex64)
-        #: Symbol number, noise variance (relative to the symbols' own energy), Es/N0 in dB.
+        self.sample = Thinned(1 << 15, dtype=np.complex64)  # while locked
+        self.unlocked = Thinned(1 << 13, dtype=np.complex64)
+        #: Symbol number, noise variance (of symbols of unit energy), whether the carrier was locked.
         self.noise = Thinned(1 << 11, (3,))
-        self.locked = 0
-        self.lock_changes: list[tuple[int, bool]] = []
-        self.knows_lock = False
         self._estimator = NoiseEstimator(points.astype(np.complex64), self.ESTIMATED, 0.0)
         self._interval = max(interval, self.ESTIMATED)
         self._collected = 0
         self._next = 0
-        self._is_locked = False
 
-    def observe(self, items: NDArray[np.complex64], valid: NDArray[np.bool_] | None) -> None:
-        self._observe_lock(len(items))
-        self.sample.extend(items if valid is None else items[valid])
+    def observe(self, items: NDArray[np.complex64], valid: NDArray[np.bool_] | None, locked: NDArray[np.bool_]) -> None:
+        self.sample.extend(items[locked] if valid is None else items[locked & valid])
+        self.unlocked.extend(items[~locked] if valid is None else items[~locked & valid])
         at = 0
         while at < len(items):
             at += max(0, self._next - (self.count + at))
@@ -160,26 +198,15 @@ class SymbolSink(FileSink):
             at += len(part)
             self._collected += len(part)
             if self._collected == self.ESTIMATED:
-                self._estimate(self.count + at)
+                self._estimate(self.count + at, bool(locked[at - 1]))
 
-    def _estimate(self, end: int) -> None:
+    def _estimate(self, end: int, locked: bool) -> None:
         estimate = self._estimator.estimate()
         if estimate is not None and math.isfinite(estimate["esn0_db"]):
-            noise_var = 10.0 ** (-estimate["esn0_db"] / 10.0)
-            self.noise.append([end - self.ESTIMATED / 2, noise_var, estimate["esn0_db"]])
+            self.noise.append([end - self.ESTIMATED / 2, 10.0 ** (-estimate["esn0_db"] / 10.0), locked])
         self._estimator.clear()
         self._collected = 0
         self._next += self._interval
-
-    def _observe_lock(self, count: int) -> None:
-        at = self.count
-        for tag in sorted(self.get_tags_in_window(0, 0, count, _LOCKED), key=lambda tag: tag.offset):
-            self.knows_lock = True
-            self.locked += (tag.offset - at) * self._is_locked
-            at, self._is_locked = tag.offset, pmt.to_bool(tag.value)
-            if len(self.lock_changes) < LISTED:
-                self.lock_changes.append((int(tag.offset), self._is_locked))
-        self.locked += (self.count + count - at) * self._is_locked
 
 
 class SnapshotSink(gr.sync_block):
