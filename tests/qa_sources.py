@@ -131,7 +131,8 @@ def test_zmq(kind):
         for part in np.split(IQ, 30):
             server.send(part.tobytes())
         while not done.wait(0.02):  # a chain whose end is full stops when more comes
-            server.send(IQ[:10_000].tobytes(), zmq.NOBLOCK)
+            if server.poll(0, zmq.POLLOUT):
+                server.send(IQ[:10_000].tobytes())
 
     player = threading.Thread(target=play)
     player.start()
