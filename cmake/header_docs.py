@@ -3,8 +3,8 @@
 
     python header_docs.py OUTPUT HEADER...
 
-For a class `block` in a header, `doc_block` is its comment with the parameters and errors of its `make`, and `doc_block_f` the
-comment of its method f.
+For a class `block` in a header, `doc_block` is its comment with the parameters and errors of its `make`, and
+`doc_block_f` the comment of its method f.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def docstring(text: str, details: dict[str, str]) -> str:
             body = f"{body}\n\n{piece.split(None, 1)[1] if len(piece.split(None, 1)) > 1 else ''}".strip()
     for title, entries in (("Args", arguments), ("Raises", errors)):
         if entries:
-            wrapped = (textwrap.fill(entry, 110, initial_indent="    ", subsequent_indent="        ") for entry in entries)
+            wrapped = (
+                textwrap.fill(entry, 110, initial_indent="    ", subsequent_indent="        ") for entry in entries
+            )
             body = f"{body}\n\n{title}:\n" + "\n".join(wrapped)
     return body.strip()
 
