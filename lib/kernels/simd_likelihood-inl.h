@@ -68,6 +68,8 @@ HWY_INLINE V Log2(V x)
 struct Exact {
     struct Sum {
         V m, e;
+        HWY_INLINE Sum() {} // an implicit one would not be compiled for the instruction set at hand
+        HWY_INLINE Sum(V mantissa, V exponent) : m(mantissa), e(exponent) {}
     };
     static constexpr double kUnit = 1.4426950408889634; // metrics come in bits
 

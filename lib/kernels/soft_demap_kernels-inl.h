@@ -253,6 +253,7 @@ private:
     struct Costs {
         V of_low[1 << kLow];
         V of_bit[kMany ? kMaxBits : 1][2];
+        HWY_INLINE Costs() {} // an implicit one would not be compiled for the instruction set at hand
     };
 
     struct Metric {

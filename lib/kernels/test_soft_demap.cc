@@ -119,14 +119,14 @@ std::vector<double> brute_force(const Points& points, DemapMethod method, std::c
     return llr;
 }
 
-// 1e-4 relative + 1e-5, and 4 ulp of |y|^2 / noise_var for what rounding does next to a decision boundary.
-// Points farther out than y count as y: their own rounding to float acts in the same way.
+// 1e-4 relative + 1e-5, and 4 ulp of the energy that decides over noise_var, for what rounding does next to a
+// decision boundary at little noise: |y|^2, or where the nearest point lies farther out than y, that point's.
 double tolerance(double expected, const Points& points, std::complex<float> y, double noise_var)
 {
-    double nearest = std::numeric_limits<double>::infinity(), energy = std::norm(std::complex<double>(y));
-    for (const auto& point : points)
-        nearest = std::min(nearest, std::norm(point));
-    energy = std::max(energy, nearest);
+    const std::complex<double> sample(y);
+    const auto closer = [&](auto a, auto b) { return std::norm(a - sample) < std::norm(b - sample); };
+    const double energy =
+        std::max(std::norm(sample), std::norm(*std::min_element(points.begin(), points.end(), closer)));
     return 1e-4 * std::abs(expected) + 1e-5 +
            4.0 * std::numeric_limits<float>::epsilon() * energy / noise_var;
 }
