@@ -7,10 +7,11 @@
 #include <cstring>
 #include <limits>
 
-// One binary for all x86-64 machines: the loader picks the clone the processor can run.
+// One binary for all x86-64 machines: the loader picks the clone the processor can run (by feature: clones
+// for an "arch=" run on that very model alone).
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) &&                 \
     !defined(__SANITIZE_ADDRESS__)
-#define SOFTMOD_CLONES __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#define SOFTMOD_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define SOFTMOD_CLONES
 #endif
@@ -56,10 +57,9 @@ SOFTMOD_INLINE float exp2_small(float x)
     p = p * f + 2.4022651e-1f;
     p = p * f + 6.9314718e-1f;
     p = p * f + 1.0f;
-    std::int32_t bits;
+    std::uint32_t bits, value; // unsigned: exponents are negative, and shifting those is undefined
     std::memcpy(&bits, &shifted, sizeof bits);
-    const std::int32_t exponent = (bits - 0x4B400000) << 23;
-    std::int32_t value;
+    const std::uint32_t exponent = (bits - 0x4B400000u) << 23;
     std::memcpy(&value, &p, sizeof value);
     value += exponent;
     float result;
