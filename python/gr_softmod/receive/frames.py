@@ -18,6 +18,8 @@ LONGEST_BITS = 332 * 8 * 6 // 5 + 64
 CHUNK = 1 << 16
 #: Sets of weak bits flipped to make a frame's check sequence hold; see recover_frames on how often that is false.
 GUESSES = 256
+#: A flipped bit whose |LLR| is above this on average was no error (one in e^10): its frame held by chance.
+LARGEST_COST_PER_BIT = 10.0
 
 _PRINTABLE = set(string.printable.encode()) - set(b"\x0b\x0c")
 
@@ -49,7 +51,8 @@ class FrameReader:
             limit = available if final and last == available else last - LONGEST_BITS
             llrs = np.fromfile(self._path, np.float32, last - first, offset=4 * first)
             for frame in recover_frames(llrs, guesses=GUESSES):
-                if self._done <= first + frame.start < limit:
+                likely = frame.cost <= LARGEST_COST_PER_BIT * len(frame.flips)
+                if likely and self._done <= first + frame.start < limit:
                     found.append(self._report(frame, first))
             self._done = limit
         return found
@@ -81,16 +84,15 @@ def describe(payload: bytes) -> dict[str, Any]:
     """
     fields: dict[str, Any] = {"bytes": len(payload), "hex": payload.hex()}
     addresses: list[str] = []
-    at = 0
-    while at + 7 <= len(payload) and len(addresses) < 10:
-        block = payload[at : at + 7]
+    at, last = 0, False
+    while not last and len(addresses) < 10 and (block := payload[at : at + 7])[6:]:
+        name = bytes(byte >> 1 for byte in block[:6]).decode("ascii").rstrip()
+        if any(byte & 1 for byte in block[:6]) or not (name.isalnum() and name == name.upper()):
+            return fields
+        station, last = block[6] >> 1 & 15, bool(block[6] & 1)
+        addresses.append(f"{name}-{station}" if station else name)
         at += 7
-        callsign = bytes(byte >> 1 for byte in block[:6]).decode("ascii", "replace").rstrip()
-        station = block[6] >> 1 & 15
-        addresses.append(f"{callsign}-{station}" if station else callsign)
-        if block[6] & 1:
-            break
-    if len(addresses) >= 2 and all(name.replace("-", "").isalnum() and name.isascii() for name in addresses):
+    if last and len(addresses) >= 2:
         fields |= {"to": addresses[0], "from": addresses[1]}
         if len(addresses) > 2:
             fields["via"] = addresses[2:]
