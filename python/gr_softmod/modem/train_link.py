@@ -73,7 +73,7 @@ def run_train_link(arguments: Sequence[str]) -> RunDir:
 
 
 class Losses(NamedTuple):
-    """Cross-entropies [rows] of a batch in nat per bit, and the Eb/N0 [rows] in dB."""
+    """Cross-entropies [rows] of a batch in nat per bit, of both demappers, and the Eb/N0 [rows] in dB."""
 
     neural: Tensor
     exact: Tensor | None
@@ -99,7 +99,7 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.link = TrainedLink(config.constellation, config.demapper).to(self.device)
-        self.exact = Demodulator(self.link.points) if self.train.exact_weight else None
+        self.exact = Demodulator(self.link.points) if self.train.points_learn_from == "exact" else None
         self.noise = BoostedAWGN(self._threshold_distance() if self.train.importance else 0.0)
         parts = [[self.noise] if name == "awgn" else build_channel({name: a}) for name, a in config.channel.items()]
         self.channel = Channel(*(module for part in parts for module in part)).to(self.device)
@@ -112,8 +112,8 @@ class Trainer:
             },
         ]
         self.optimizer = torch.optim.Adam([group for group in groups if group["params"]])
-        #: Running mean of the logarithm of the loss of each stratum.
-        self.log_reference = torch.zeros(self.train.rows, device=self.device)
+        #: Running mean of the loss of each stratum.
+        self.reference = torch.zeros(self.train.rows, device=self.device)
         self.step, self.best_score = 0, math.inf
         self.history = self._points()[None]
         self._take_up(load_checkpoint(run))
@@ -126,8 +126,9 @@ class Trainer:
         self._update_reference(losses)
         reference = self._reference(losses.ebn0_db)
         loss = (losses.neural / reference).mean()
+        value = float(loss.detach())
         if losses.exact is not None:
-            loss = loss + self.train.exact_weight * (losses.exact / reference).mean()
+            loss = loss + (losses.exact / reference).mean()
         self.optimizer.zero_grad()
         loss.backward()
         for group in self.optimizer.param_groups:
@@ -135,9 +136,9 @@ class Trainer:
             group["lr"] = group["peak"] * self._schedule(group["after"] * self.train.steps)
         self.optimizer.step()
         self.step += 1
-        value = float(loss.detach()) / (1 + (self.train.exact_weight if losses.exact is not None else 0.0))
         if self.step % self.train.log_every == 0:
-            self.run.log(step=self.step, loss=value, log_loss=self.log_reference.mean().item(), time=_now())
+            log_loss = float(self.reference.clamp(min=1e-12).log().mean())
+            self.run.log(step=self.step, loss=value, log_loss=log_loss, time=_now())
         if self.step % self.train.validate_every == 0 or self.step == self.train.steps:
             self._validate()
         return value
@@ -158,8 +159,11 @@ class Trainer:
         def loss(llr: Tensor) -> Tensor:
             return torch.stack([bit_cross_entropy(*row) for row in zip(llr, bits, weights, strict=True)])
 
-        neural = loss(self.link.demapper(received, noise_var))
-        return Losses(neural, loss(self.exact(received, noise_var)) if self.exact else None, ebn0_db)
+        if self.exact is None:
+            return Losses(loss(self.link.demapper(received, noise_var)), None, ebn0_db)
+        # Were both losses to move the points, the network's would hold them where it has learnt to demap them.
+        neural = loss(self.link.demapper(received.detach(), noise_var))
+        return Losses(neural, loss(self.exact(received, noise_var)), ebn0_db)
 
     def _schedule(self, start: float) -> float:
         """Share of the peak learning rate: nothing before ``start``, a linear rise, a cosine to 0."""
@@ -170,18 +174,17 @@ class Trainer:
         return rise * 0.5 * (1 + math.cos(math.pi * done))
 
     def _update_reference(self, losses: Losses) -> None:
-        logarithm = losses.neural.detach().clamp(min=1e-12).log()
         # Starts as a plain mean, so that the first batches do not count for ever.
         share = max(0.02, 1 / (1 + self.step))
-        self.log_reference += share * (logarithm - self.log_reference)
+        self.reference += share * (losses.neural.detach() - self.reference)
 
     def _reference(self, ebn0_db: Tensor) -> Tensor:
         """The running loss at each Eb/N0: straight lines in the logarithm between the centres of the strata."""
         low, high = self.train.ebn0_db
         place = (ebn0_db - low) / (high - low) * self.train.rows - 0.5
         left = place.floor().clamp(0, self.train.rows - 2).to(torch.int64)
-        slope = self.log_reference[left + 1] - self.log_reference[left]
-        return (self.log_reference[left] + (place - left) * slope).exp()
+        logarithm = self.reference.clamp(min=1e-12).log()
+        return (logarithm[left] + (place - left) * (logarithm[left + 1] - logarithm[left])).exp()
 
     def _threshold_distance(self) -> float:
         """Half the least distance of the points that training begins with."""
@@ -217,7 +220,7 @@ class Trainer:
             "step": self.step,
             "weights": self.link.weights(),
             "optimizer": self.optimizer.state_dict(),
-            "log_reference": self.log_reference,
+            "reference": self.reference,
             "best_score": self.best_score,
             "history": self.history,
             "log_records": len(self.run.read_log()),
@@ -230,7 +233,7 @@ class Trainer:
         self._load_weights(state, "last.pt")
         try:
             self.optimizer.load_state_dict(state["optimizer"])
-            self.log_reference = state["log_reference"].to(self.device)
+            self.reference = state["reference"].to(self.device)
             self.step, self.best_score = int(state["step"]), float(state["best_score"])
             self.history = state["history"]
             records = int(state["log_records"])

@@ -58,7 +58,10 @@ class OptimizerConfig(Config):
     )
     warmup: float = Field(default=0.02, ge=0, lt=1, description="share of the steps over which the rates rise")
     clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient of each of the two")
-    exact_weight: float = Field(default=0.0, ge=0, description="of the loss of an exact demapper beside the neural one")
+    points_learn_from: Literal["neural", "exact"] = Field(
+        default="neural",
+        description="whose loss moves the points: the network's, or an exact demapper's of white noise",
+    )
     rows: int = Field(default=24, ge=2, description="blocks a batch, each at an Eb/N0 of its own stratum")
     symbols: int = Field(default=256, ge=1, description="symbols a block")
     ebn0_db: tuple[float, float] = (-3.0, 20.0)
