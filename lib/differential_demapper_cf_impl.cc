@@ -10,13 +10,6 @@
 
 namespace gr::softmod
 {
-namespace
-{
-
-using Lock = std::lock_guard<std::mutex>;
-
-} // namespace
-
 differential_demapper_cf::sptr differential_demapper_cf::make(const std::vector<gr_complex>& constellation,
                                                               double noise_var)
 {
@@ -32,22 +25,18 @@ differential_demapper_cf_impl::differential_demapper_cf_impl(const std::vector<g
 {
     set_interpolation(d_demapper.bits_per_symbol());
     message_port_register_in(keys::noise_var);
-    set_msg_handler(keys::noise_var, [this](const pmt::pmt_t& value) {
-        const Lock lock(d_mutex);
-        apply(value, "message");
-    });
+    set_msg_handler(keys::noise_var,
+                    [this](const pmt::pmt_t& value) { d_locked([&] { apply(value, "message"); }); });
 }
 
 void differential_demapper_cf_impl::set_noise_var(double noise_var)
 {
-    const Lock lock(d_mutex);
-    d_noise_var = checked_noise_var(noise_var);
+    d_locked([&] { d_noise_var = checked_noise_var(noise_var); });
 }
 
 double differential_demapper_cf_impl::noise_var() const
 {
-    const Lock lock(d_mutex);
-    return d_noise_var;
+    return d_locked([&] { return d_noise_var; });
 }
 
 void differential_demapper_cf_impl::apply(const pmt::pmt_t& value, const std::string& origin)
@@ -62,7 +51,7 @@ void differential_demapper_cf_impl::apply(const pmt::pmt_t& value, const std::st
 int differential_demapper_cf_impl::work(int noutput_items, gr_vector_const_void_star& input_items,
                                         gr_vector_void_star& output_items)
 {
-    const Lock lock(d_mutex);
+    const auto lock = d_locked.hold();
     const auto* y = static_cast<const gr_complex*>(input_items[0]);
     auto* llr = static_cast<float*>(output_items[0]);
     const unsigned m = d_demapper.bits_per_symbol();

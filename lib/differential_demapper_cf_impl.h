@@ -2,11 +2,10 @@
 #pragma once
 
 #include "differential_demap.h"
+#include "one_lock.h"
 #include "status.h"
 
 #include <gnuradio/softmod/differential_demapper_cf.h>
-
-#include <mutex>
 
 namespace gr::softmod
 {
@@ -24,7 +23,7 @@ public:
 private:
     void apply(const pmt::pmt_t& value, const std::string& origin);
 
-    mutable std::mutex d_mutex;
+    OneLock d_locked;
     ::softmod::DifferentialDemapper d_demapper;
     float d_noise_var;
     Status d_status;

@@ -21,5 +21,6 @@ inline const pmt::pmt_t offset = pmt::mp("offset");
 inline const pmt::pmt_t count = pmt::mp("count");
 inline const pmt::pmt_t locked = pmt::mp("locked");
 inline const pmt::pmt_t frequency = pmt::mp("frequency");
+inline const pmt::pmt_t coarse_frequency = pmt::mp("coarse_frequency");
 
 } // namespace gr::softmod::keys

@@ -90,4 +90,14 @@ float checked_scale(float scale)
     throw std::invalid_argument("scale is " + std::to_string(scale) + "; it must be positive and finite");
 }
 
+double checked_symbol_rate(double symbol_rate)
+{
+    if (!(std::isfinite(symbol_rate) && symbol_rate > 0)) {
+        std::ostringstream text;
+        text << "symbol_rate is " << symbol_rate << "; it must be positive and finite";
+        throw std::invalid_argument(text.str());
+    }
+    return symbol_rate;
+}
+
 } // namespace gr::softmod

@@ -32,4 +32,7 @@ std::vector<gr_complex> points_of(const pmt::pmt_t& value);
 //! What an LLR of 1 becomes in int8: positive and finite.
 float checked_scale(float scale);
 
+//! In hertz, or 1 for frequencies in cycles a symbol: positive and finite.
+double checked_symbol_rate(double symbol_rate);
+
 } // namespace gr::softmod

@@ -15,17 +15,8 @@ namespace gr::softmod
 namespace
 {
 
-using Lock = std::lock_guard<std::mutex>;
 constexpr std::uint64_t REPORT_INTERVAL = 16384; // symbols
 constexpr std::size_t CHUNK = 1024;              // samples taken in at a time
-
-double checked_symbol_rate(double symbol_rate)
-{
-    if (!(std::isfinite(symbol_rate) && symbol_rate > 0))
-        throw std::invalid_argument("symbol_rate is " + std::to_string(symbol_rate) +
-                                    "; it must be positive and finite");
-    return symbol_rate;
-}
 
 } // namespace
 
@@ -56,26 +47,22 @@ symbol_recovery_cc_impl::symbol_recovery_cc_impl(const std::vector<gr_complex>& 
 
 void symbol_recovery_cc_impl::set_loop_bandwidth(double loop_bandwidth)
 {
-    const Lock lock(d_mutex);
-    d_recovery.set_loop_bandwidth(loop_bandwidth);
+    d_locked([&] { d_recovery.set_loop_bandwidth(loop_bandwidth); });
 }
 
 bool symbol_recovery_cc_impl::locked() const
 {
-    const Lock lock(d_mutex);
-    return d_recovery.locked();
+    return d_locked([&] { return d_recovery.locked(); });
 }
 
 double symbol_recovery_cc_impl::frequency() const
 {
-    const Lock lock(d_mutex);
-    return d_recovery.frequency() * d_symbol_rate;
+    return d_locked([&] { return d_coarse_frequency + d_recovery.frequency() * d_symbol_rate; });
 }
 
 double symbol_recovery_cc_impl::noise_var() const
 {
-    const Lock lock(d_mutex);
-    return d_recovery.noise_var();
+    return d_locked([&] { return d_recovery.noise_var(); });
 }
 
 void symbol_recovery_cc_impl::forecast(int, gr_vector_int& ninput_items_required)
@@ -88,7 +75,7 @@ int symbol_recovery_cc_impl::general_work(int noutput_items, gr_vector_int& ninp
                                           gr_vector_const_void_star& input_items,
                                           gr_vector_void_star& output_items)
 {
-    const Lock lock(d_mutex);
+    const auto lock = d_locked.hold();
     const auto* in = static_cast<const gr_complex*>(input_items[0]);
     const std::size_t room = noutput_items, available = ninput_items[0];
     std::size_t consumed = 0;
@@ -98,31 +85,32 @@ int symbol_recovery_cc_impl::general_work(int noutput_items, gr_vector_int& ninp
         consumed += n;
     }
     get_tags_in_window(d_window, 0, 0, consumed);
-    d_tags.insert(d_tags.end(), d_window.begin(), d_window.end());
+    for (const auto& tag : d_window)
+        d_tags.push(tag,
+                    tag.offset / d_samples_per_symbol); // symbol k is that of sample k * samples_per_symbol
     consume(0, static_cast<int>(consumed));
 
     const std::size_t n = std::min(room, d_ready.size());
     std::copy_n(d_ready.begin(), n, static_cast<gr_complex*>(output_items[0]));
     d_ready.erase(d_ready.begin(), d_ready.begin() + static_cast<std::ptrdiff_t>(n));
-    const auto first_later = std::find_if(d_marks.begin(), d_marks.end(), [&](const auto& mark) {
-        return mark.symbol >= nitems_written(0) + n;
-    });
-    std::for_each(d_marks.begin(), first_later, [this](const auto& mark) { tell(mark); });
-    d_marks.erase(d_marks.begin(), first_later);
-    pass_tags(nitems_written(0) + n);
+    const std::uint64_t end = nitems_written(0) + n;
+    const auto tags = d_tags.pop_before(end);
+    auto tag = tags.cbegin();
+    const auto pass_tags_until = [&](std::uint64_t symbol) {
+        for (; tag != tags.cend() && tag->offset <= symbol; ++tag) {
+            add_item_tag(0, *tag);
+            if (pmt::eq(tag->key, keys::coarse_frequency) && pmt::is_number(tag->value))
+                d_coarse_frequency = pmt::to_double(tag->value);
+        }
+    };
+    auto mark = d_marks.cbegin();
+    for (; mark != d_marks.cend() && mark->symbol < end; ++mark) {
+        pass_tags_until(mark->symbol);
+        tell(*mark);
+    }
+    d_marks.erase(d_marks.cbegin(), mark);
+    pass_tags_until(end);
     return static_cast<int>(n);
-}
-
-// Symbol k is that of sample k * samples_per_symbol.
-void symbol_recovery_cc_impl::pass_tags(std::uint64_t end)
-{
-    const auto later = std::stable_partition(d_tags.begin(), d_tags.end(), [&](const gr::tag_t& tag) {
-        return tag.offset / d_samples_per_symbol < end;
-    });
-    std::for_each(d_tags.begin(), later, [this](const gr::tag_t& tag) {
-        add_item_tag(0, tag.offset / d_samples_per_symbol, tag.key, tag.value, tag.srcid);
-    });
-    d_tags.erase(d_tags.begin(), later);
 }
 
 void symbol_recovery_cc_impl::tell(const ::softmod::SymbolRecovery::Mark& mark)
@@ -141,7 +129,7 @@ void symbol_recovery_cc_impl::tell(const ::softmod::SymbolRecovery::Mark& mark)
     add(keys::severity, pmt::mp("info"));
     add(keys::reason, pmt::mp(!mark.changed ? "tracking" : mark.locked ? "locked" : "lock lost"));
     add(keys::locked, pmt::from_bool(mark.locked));
-    add(keys::frequency, pmt::from_double(mark.frequency * d_symbol_rate));
+    add(keys::frequency, pmt::from_double(d_coarse_frequency + mark.frequency * d_symbol_rate));
     if (mark.locked) {
         add(keys::noise_var, pmt::from_double(mark.noise_var));
         add(keys::esn0_db, pmt::from_double(-10 * std::log10(mark.noise_var)));

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "one_lock.h"
 #include "symbol_recovery.h"
+#include "tag_queue.h"
 
 #include <gnuradio/softmod/symbol_recovery_cc.h>
-
-#include <mutex>
 
 namespace gr::softmod
 {
@@ -27,17 +27,18 @@ public:
                      gr_vector_void_star& output_items) override;
 
 private:
-    void pass_tags(std::uint64_t end);
     void tell(const ::softmod::SymbolRecovery::Mark& mark);
 
-    mutable std::mutex d_mutex; // settings and reports against work
+    OneLock d_locked;
     ::softmod::SymbolRecovery d_recovery;
     const unsigned d_samples_per_symbol;
     const double d_symbol_rate;
     std::vector<gr_complex> d_ready; // symbols that found no room yet
     std::vector<::softmod::SymbolRecovery::Mark> d_marks;
-    std::vector<gr::tag_t> d_tags, d_window; // those of symbols to come; those of this call's input
-    std::uint64_t d_next_report = 0;         // in symbols
+    std::vector<gr::tag_t> d_window;
+    TagQueue d_tags;
+    double d_coarse_frequency = 0;   // taken off before this block, in the unit of symbol_rate
+    std::uint64_t d_next_report = 0; // in symbols
 };
 
 } // namespace gr::softmod

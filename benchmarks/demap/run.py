@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Speed of the soft demapper beside GNU Radio's in-tree soft decisions and liquid-dsp's, and of its block in a flowgraph.
+"""Speed of the soft demapper beside GNU Radio's soft decisions and liquid-dsp's, and of its block in a flowgraph.
 
     PYTHONPATH=build/python python benchmarks/demap/run.py [--rounds 15] [--out benchmarks/results/demap.json]
 
@@ -105,7 +105,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "demap.json")
     arguments = parser.parse_args()
-    model = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
+    model = next(
+        line.split(":")[1].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    )
     results = {
         "date": datetime.date.today().isoformat(),
         "machine": model,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <cstddef>
@@ -31,14 +32,23 @@ public:
             const bool off = d_short_power > JUMP * d_power || d_power > JUMP * d_short_power;
             if (off && d_count > d_short)
                 d_power = d_short_power, d_count = d_short;
-            out[i] = in[i] * gain();
+            d_gain = gain_for(std::max(d_power, power / LARGEST));
+            out[i] = in[i] * d_gain;
         }
     }
 
-    float gain() const { return d_power > 0 ? static_cast<float>(1 / std::sqrt(d_power)) : 0.0f; }
+    float gain() const { return d_gain; } // of the latest sample
 
 private:
     static constexpr double JUMP = 2.5;
+    static constexpr double LARGEST =
+        16; // power of a sample: before an average knows of a burst, it is limited
+    static constexpr double SILENCE = 1e-30; // below it there is nothing to scale
+
+    static float gain_for(double power)
+    {
+        return power > SILENCE ? static_cast<float>(1 / std::sqrt(power)) : 0.0f;
+    }
 
     // The mean of what there is until `length` samples are in, an exponential average from then on.
     static void average(double power, double length, double& mean, double& count)
@@ -50,6 +60,7 @@ private:
 
     double d_long, d_short;
     double d_power = 0, d_count = 0, d_short_power = 0, d_short_count = 0;
+    float d_gain = 0;
 };
 
 } // namespace softmod

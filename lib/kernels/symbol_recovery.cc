@@ -307,6 +307,7 @@ void SymbolRecovery::lock(const std::vector<Complex>& window, std::size_t held, 
         follow(unrotated(k), backward, -1, outs[k]);
 
     d_gain = gain_at_end, d_noise_var = noise_at_end;
+    d_power = 1 + d_noise_var, d_along = 1;
     d_coherence = 0;
     d_locked = true;
     mark(d_put_out, true);
@@ -343,8 +344,16 @@ void SymbolRecovery::track()
     const SoftDecision decision = follow(unrotated(0), d_loop, 1, out);
     d_loop.phase = std::remainder(d_loop.phase, TWO_PI);
     put_out(out);
-    if (d_taps.size() > 1)
-        adapt(0, TRACKING_STEP / gain * times(decision.mean - out, turn(phase + d_rotated)));
+    if (d_taps.size() > 1) {
+        // Uncertain decisions are small and a least-squares fit to them shrinks, so the output is held
+        // against decisions stretched to its own size: then level and phase stay what the gain and the loop
+        // make them.
+        const float along = times_conj(out, decision.mean).real();
+        d_power += LEVEL_AVERAGING * (std::norm(out) - d_power);
+        d_along += LEVEL_AVERAGING * (along - d_along);
+        const float stretch = d_power / std::max(d_along, 0.1f * d_power);
+        adapt(0, TRACKING_STEP / gain * times(stretch * decision.mean - out, turn(phase + d_rotated)));
+    }
     watch_lock(out);
     drop(1);
 }

@@ -120,6 +120,7 @@ private:
     double d_coherence = 0;    // without lock: what the latest search found
     Loop d_loop;
     float d_gain = 1, d_noise_var = 1, d_slope = 1;
+    float d_power = 1, d_along = 1; // E|y|^2 and E[Re(y conj(mean))]
     double d_lock_level = 0;
 
     std::vector<Complex>* d_symbols = nullptr; // of the call

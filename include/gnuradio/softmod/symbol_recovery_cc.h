@@ -17,6 +17,7 @@ namespace gr::softmod
  * phase with the constellation up to a turn of 2 pi / symmetry(). Without lock, up to 2 * acquisition symbols
  * are held back, and with lock none; a lock works backward over what is held, so that bursts are whole.
  *
+ * The stream tag `coarse_frequency` (number) is added to what is reported as frequency.
  * Stream tag `locked` (PMT bool) where the lock changes; `noise_var` (double) where it begins and every 256
  * symbols. Messages on `status`, when the lock changes and every 16384 symbols: a dictionary with block,
  * severity, reason, locked (bool), frequency (double, in the unit of symbol_rate), noise_var and esn0_db

@@ -3,8 +3,10 @@
 #include "constellation_caster.h"
 
 #include <gnuradio/softmod/agc_cc.h>
+#include <gnuradio/softmod/coarse_frequency_cc.h>
 #include <gnuradio/softmod/differential_demapper_cf.h>
 #include <gnuradio/softmod/symbol_recovery_cc.h>
+#include <gnuradio/softmod/timing_recovery_cc.h>
 
 namespace py = pybind11;
 using namespace gr::softmod;
@@ -15,6 +17,24 @@ void bind_receiver(py::module& m)
         m, "agc_cc", "Scales samples to a mean power of 1, as fast at any level.")
         .def(py::init(&agc_cc::make), py::arg("length") = 1024)
         .def("gain", &agc_cc::gain, "Gain of the latest sample.");
+
+    py::class_<coarse_frequency_cc, gr::block, gr::basic_block, coarse_frequency_cc::sptr>(
+        m, "coarse_frequency_cc",
+        "Takes a signal of known pulse shape to frequency 0 by the shape of its spectrum.")
+        .def(py::init(&coarse_frequency_cc::make), py::arg("samples_per_symbol"), py::arg("symbol_rate"),
+             py::arg("max_offset"), py::arg("excess_bandwidth") = 0.35, py::arg("slew") = 1e-7)
+        .def("frequency", &coarse_frequency_cc::frequency, "What is being taken off, in hertz.")
+        .def("found", &coarse_frequency_cc::found, "Whether there is a signal.");
+
+    py::class_<timing_recovery_cc, gr::block, gr::basic_block, timing_recovery_cc::sptr>(
+        m, "timing_recovery_cc",
+        "Samples behind a matched filter, 4 a symbol at a mean power of 1, to samples at the symbols.")
+        .def(py::init(&timing_recovery_cc::make), py::arg("excess_bandwidth") = 0.35,
+             py::arg("loop_bandwidth") = 0.002, py::arg("outputs_per_symbol") = 1,
+             py::arg("largest_clock_error") = 0.005, py::arg("acquisition") = 0)
+        .def("set_loop_bandwidth", &timing_recovery_cc::set_loop_bandwidth, py::arg("loop_bandwidth"))
+        .def("locked", &timing_recovery_cc::locked)
+        .def("clock_error", &timing_recovery_cc::clock_error, "Of a symbol's duration, as a share of it.");
 
     py::class_<symbol_recovery_cc, gr::block, gr::basic_block, symbol_recovery_cc::sptr>(
         m, "symbol_recovery_cc",

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import math
 
-from gnuradio import digital, gr
 from gnuradio import filter as gr_filter
+from gnuradio import gr
 from gnuradio.filter import firdes
 
 from gr_softmod.bindings import softmod_python
@@ -18,12 +18,13 @@ SAMPLES_PER_SYMBOL = 4
 _PULSE_SPAN = 11
 #: Carrier offset, over the symbol rate, that passes the channel filter whole.
 _OFFSET_MARGIN = 0.1
+#: Band, over the symbol rate, on either side of those searched for the signal: what noise alone looks like.
+_NOISE_BESIDE = 0.3
 _RESAMPLER_ARMS = 32
+#: What the demapper assumes until the first lock: what comes before says next to nothing.
+_NO_LOCK_NOISE_VAR = 100.0
 #: Symbols the AGC averages over.
 _AGC_SYMBOLS = 512
-#: Clock error, as a share of the symbol rate, that the timing recovery follows.
-_LARGEST_CLOCK_ERROR = 0.05
-_TIMING_DAMPING = 1.0
 
 
 class receiver(gr.hier_block2):
@@ -40,7 +41,10 @@ class receiver(gr.hier_block2):
         constellation: name, Constellation, GNU Radio constellation object or points by label. Not one with a Q delay.
         sample_rate: of the input, in hertz; at least ``(1 + excess_bandwidth) * symbol_rate``.
         symbol_rate: in hertz.
-        center: where in the input the middle of the signal is, in hertz; up to ``symbol_rate / (2 * symmetry())`` off.
+        center: where in the input the middle of the signal is, in hertz; up to ``symbol_rate / (2 * symmetry())`` off
+            even without ``max_offset``, but from a tenth of the symbol rate on the matched filter loses by it.
+        max_offset: how far from ``center`` the signal may be, in hertz. Above 0, it is searched by the shape of its
+            spectrum before the matched filter, and followed as it drifts; the channel filter is as much wider.
         differential: bits are coded as turns of the phase (NRZI, DBPSK, DQPSK, ..); PSK only. See
             ``softmod.differential_demapper_cf``.
         excess_bandwidth: roll-off of the root raised cosine pulse, in (0, 1].
@@ -71,7 +75,8 @@ class receiver(gr.hier_block2):
         differential: bool = False,
         *,
         excess_bandwidth: float = 0.35,
-        timing_bandwidth: float = 0.006,
+        max_offset: float = 0.0,
+        timing_bandwidth: float = 0.002,
         carrier_bandwidth: float = 0.01,
         equalizer_taps: int = 1,
         acquisition: int = 0,
@@ -88,6 +93,8 @@ class receiver(gr.hier_block2):
         _check_range("excess_bandwidth", excess_bandwidth, 0, 1)
         _check_range("timing_bandwidth", timing_bandwidth, 0, 0.1)
         _check_range("carrier_bandwidth", carrier_bandwidth, 0, 0.2)
+        if not 0 <= max_offset <= symbol_rate:
+            raise ValueError(f"max_offset is {max_offset:g}; it must be from 0 to the symbol_rate {symbol_rate:g}")
         if sample_rate < (1 + excess_bandwidth) * symbol_rate:
             raise ValueError(
                 f"sample_rate {sample_rate:g} is too low: {symbol_rate:g} symbols a second with excess bandwidth "
@@ -101,26 +108,38 @@ class receiver(gr.hier_block2):
         points = self.constellation.points
 
         self.message_port_register_hier_out("status")
-        self.translate, rate = _channel_filter(sample_rate, symbol_rate, center, excess_bandwidth)
+        signal_edge = symbol_rate * (1 + excess_bandwidth) / 2
+        searched = max_offset + _NOISE_BESIDE * symbol_rate if max_offset else 0.0
+        edge = signal_edge + max(_OFFSET_MARGIN * symbol_rate, searched)
+        edge = min(edge, 0.5 * SAMPLES_PER_SYMBOL * symbol_rate)
         self.finite = softmod_python.finite_cc(_PULSE_SPAN * SAMPLES_PER_SYMBOL)
-        self.resample = _resampler(rate, SAMPLES_PER_SYMBOL * symbol_rate, symbol_rate, excess_bandwidth)
-        self.agc = softmod_python.agc_cc(_AGC_SYMBOLS * SAMPLES_PER_SYMBOL)
+        self.translate, rate = _channel_filter(sample_rate, symbol_rate, center, edge)
+        self.resample = _resampler(rate, SAMPLES_PER_SYMBOL * symbol_rate, edge)
+        chain = [self.finite, self.translate, self.resample]
+        if max_offset:
+            self.coarse = softmod_python.coarse_frequency_cc(
+                SAMPLES_PER_SYMBOL, symbol_rate, max_offset, excess_bandwidth
+            )
+            chain.append(self.coarse)
         self.matched_filter = gr_filter.fir_filter_ccf(
             1,
             firdes.root_raised_cosine(
                 1.0, SAMPLES_PER_SYMBOL, 1.0, excess_bandwidth, _PULSE_SPAN * SAMPLES_PER_SYMBOL + 1
             ),
         )
-        self.timing = _timing_recovery(timing_bandwidth, excess_bandwidth, 2 if equalizer_taps > 1 else 1)
+        self.agc = softmod_python.agc_cc(_AGC_SYMBOLS * SAMPLES_PER_SYMBOL)
+        self.timing = softmod_python.timing_recovery_cc(
+            excess_bandwidth, timing_bandwidth, 2 if equalizer_taps > 1 else 1
+        )
         self.recovery = softmod_python.symbol_recovery_cc(
             points, self.constellation.rotation, symbol_rate, equalizer_taps, carrier_bandwidth, acquisition
         )
         if differential:
             self.demapper = softmod_python.differential_demapper_cf(points)
         else:
-            self.demapper = softmod_python.soft_demapper_cf(points, method=method)
-        self.connect(self, self.finite, self.translate, self.resample, self.agc)
-        self.connect(self.agc, self.matched_filter, self.timing, self.recovery, self.demapper, self)
+            self.demapper = softmod_python.soft_demapper_cf(points, noise_var=_NO_LOCK_NOISE_VAR, method=method)
+        chain += [self.matched_filter, self.agc, self.timing, self.recovery, self.demapper]
+        self.connect(self, *chain, self)
         self.connect(self.recovery, (self, 1))
         self.connect(self.agc, (self, 2))
         for block in (self.recovery, self.demapper):
@@ -142,8 +161,7 @@ class receiver(gr.hier_block2):
 
     def set_timing_bandwidth(self, timing_bandwidth: float) -> None:
         """Noise bandwidth of the timing loop over the symbol rate, in (0, 0.1]."""
-        _check_range("timing_bandwidth", timing_bandwidth, 0, 0.1)
-        self.timing.set_loop_bandwidth(_loop_bandwidth(timing_bandwidth, _TIMING_DAMPING))
+        self.timing.set_loop_bandwidth(timing_bandwidth)
 
     def locked(self) -> bool:
         """Whether the carrier is found."""
@@ -172,20 +190,11 @@ def _check_range(name: str, value: float, above: float, at_most: float) -> None:
         raise ValueError(f"{name} is {value:g}; it must be above {above:g} {limit}")
 
 
-def _loop_bandwidth(noise_bandwidth: float, damping: float) -> float:
-    """GNU Radio's loop bandwidth (natural frequency in radians a symbol) of a noise bandwidth over the symbol rate."""
-    return 2 * noise_bandwidth / (damping + 0.25 / damping)
-
-
-def _half_band(symbol_rate: float, excess_bandwidth: float) -> float:
-    return symbol_rate * ((1 + excess_bandwidth) / 2 + _OFFSET_MARGIN)
-
-
-def _channel_filter(sample_rate: float, symbol_rate: float, center: float, excess_bandwidth: float) -> tuple:
-    """The block that takes the signal to frequency 0 and thins out samples, and the rate behind it."""
+def _channel_filter(sample_rate: float, symbol_rate: float, center: float, edge: float) -> tuple[gr.basic_block, float]:
+    """The block that takes ``center`` to frequency 0 and thins out samples, and the rate behind it."""
     decimation = max(1, int(sample_rate / (SAMPLES_PER_SYMBOL * symbol_rate)))
-    edge = _half_band(symbol_rate, excess_bandwidth)
-    transition = 0.4 * symbol_rate
+    # What is aliased must fall beside the band that is kept.
+    transition = min(0.4 * symbol_rate, sample_rate / decimation - 2 * edge) if decimation > 1 else 0.4 * symbol_rate
     if edge + transition > sample_rate / 2:
         taps = [1.0]  # the signal fills the band: there is nothing to keep out
     else:
@@ -193,26 +202,6 @@ def _channel_filter(sample_rate: float, symbol_rate: float, center: float, exces
     return gr_filter.freq_xlating_fir_filter_ccf(decimation, taps, center, sample_rate), sample_rate / decimation
 
 
-def _resampler(rate: float, wanted: float, symbol_rate: float, excess_bandwidth: float) -> gr.basic_block:
-    edge = min(0.45, _half_band(symbol_rate, excess_bandwidth) / rate)
-    taps = firdes.low_pass_2(_RESAMPLER_ARMS, _RESAMPLER_ARMS, 0.5, 1 - 2 * edge, 70)
+def _resampler(rate: float, wanted: float, edge: float) -> gr.basic_block:
+    taps = firdes.low_pass_2(_RESAMPLER_ARMS, _RESAMPLER_ARMS, 0.5, 1 - 2 * min(0.45, edge / rate), 70)
     return gr_filter.pfb_arb_resampler_ccf(wanted / rate, taps, _RESAMPLER_ARMS)
-
-
-def _timing_recovery(bandwidth: float, excess_bandwidth: float, outputs_per_symbol: int) -> gr.basic_block:
-    # Slope of the Gardner detector's S-curve per sample, for a raised cosine of unit energy: M. Oerder, H. Meyr;
-    # U. Mengali, A. N. D'Andrea, "Synchronization Techniques for Digital Receivers", section 8.4.
-    slope = 2 * math.sin(math.pi * excess_bandwidth / 2) / (1 - excess_bandwidth**2 / 4) / SAMPLES_PER_SYMBOL
-    return digital.symbol_sync_cc(
-        digital.TED_GARDNER,
-        SAMPLES_PER_SYMBOL,
-        _loop_bandwidth(bandwidth, _TIMING_DAMPING),
-        _TIMING_DAMPING,
-        slope,
-        _LARGEST_CLOCK_ERROR * SAMPLES_PER_SYMBOL,
-        outputs_per_symbol,
-        digital.constellation_bpsk().base(),
-        digital.IR_MMSE_8TAP,
-        128,
-        [],
-    )
