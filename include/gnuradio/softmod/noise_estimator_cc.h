@@ -30,9 +30,9 @@ namespace gr::softmod
  * that of what leaves: what a soft demapper behind needs when the level is not right. (An AGC to unit power
  * sets signal plus noise to 1, so its symbols are too small at low Es/N0.)
  *
- * Within 0.5 dB (some five standard errors) with the default settings: BPSK from -3 dB Es/N0, QPSK and 8-PSK from
- * 0, 16-QAM from 3, 16-PSK and 64-QAM from 6, 256-QAM from 21, 1024-QAM from 30, each up to 60 dB. Denser
- * constellations and lower Es/N0 need more symbols. Es/N0 is bounded to -20 .. 90 dB.
+ * Within 0.5 dB (some five standard errors) with the default settings: BPSK from -3 dB Es/N0, QPSK and 8-PSK
+ * from 0, 16-QAM from 3, 16-PSK and 64-QAM from 6, 256-QAM from 21, 1024-QAM from 30, each up to 60 dB.
+ * Denser constellations and lower Es/N0 need more symbols. Es/N0 is bounded to -20 .. 90 dB.
  *
  * The message port `constellation` (a c32vector of points by label, or a pair (constellation . c32vector))
  * and the stream tag `constellation` (a c32vector, at its symbol) change the constellation; the estimate then

@@ -4,6 +4,7 @@
 namespace py = pybind11;
 
 void bind_ber_counter(py::module& m);
+void bind_dense(py::module& m);
 void bind_expectation(py::module& m);
 void bind_noise_estimator(py::module& m);
 void bind_hdlc_search(py::module& m);
@@ -16,6 +17,7 @@ PYBIND11_MODULE(_kernels, m)
 {
     m.doc() = "The C++ kernels, without GNU Radio.";
     bind_ber_counter(m);
+    bind_dense(m);
     bind_expectation(m);
     bind_noise_estimator(m);
     bind_hdlc_search(m);

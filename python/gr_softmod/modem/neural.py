@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gr_softmod.modem.arguments import NoiseVar, check_noise_var, check_priors, check_symbols
+from gr_softmod.modem.dense import dense
 from gr_softmod.modem.soft_bits import SoftReceiver
 from gr_softmod.modem.trainable import esn0_feature, mlp
 
@@ -65,7 +66,7 @@ class NeuralDemapper(SoftReceiver):
         dtype = next(self.layers.parameters()).dtype
         parts = torch.view_as_real(symbols).reshape(-1, 2)
         features = torch.cat((parts, esn0_feature(noise)[:, None].expand(len(parts), 1)), -1)
-        llr = self.layers(features.to(dtype)).to(noise.dtype)
+        llr = dense(self.layers, features.to(dtype)).to(noise.dtype)
         if self.scaled:
             llr = llr * (0.1 / noise.clamp(min=1e-30))[:, None]
         flat = check_priors(priors, symbols, self.bits_per_symbol)
