@@ -2,7 +2,8 @@
 """The modem beside Sionna and Kaira: speed, memory and agreement, in one run, all sides in turn.
 
     benchmarks/modem/make_peers_env .peers
-    PYTHONPATH=build/python python benchmarks/modem/run.py --peers .peers/bin/python [--quick] [--out FILE] [--page PAGE]
+    PYTHONPATH=build/python python benchmarks/modem/run.py --peers .peers/bin/python [--quick] [--out FILE]
+[--page PAGE]
 
 Each side is a process of its own (worker.py); at any time one of them works. A case is timed in rounds, every side once
 in each round, so that whatever else the machine does hits all alike; medians of the rounds are compared. Ratios are the
