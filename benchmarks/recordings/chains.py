@@ -4,22 +4,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from gnuradio import blocks, digital, fec, gr
 from numpy.typing import NDArray
 
 from gnuradio import softmod  # isort: skip
+from gr_softmod.framing import ao40, ccsds
 from gr_softmod.recording import open_recording
 
 Floats = NDArray[np.float32]
 Bits = NDArray[np.uint8]
 #: Information bits that the convolutional decoder takes at a time, and that are kept or left out together.
 WINDOW = 1000
-#: Windows with more of their code bits re-encoded differently are not taken for the truth. A random window, too, is
-#: near some code word (0.11 by the rate-distortion bound at rate 1/2), so this has to be well below.
-AGREES = 0.05
+#: Code bits at either end of a window that its unknown neighbours spoil for a decoder: not counted.
+EDGE = 60
+#: Bytes of a by701 frame without parity.
+BY701_BYTES = 114
 _POLYNOMIALS = [0x4F, 0x6D]
 
 
@@ -33,12 +35,28 @@ def samples(path: Path, noise_db: float | None = None, seed: int = 0) -> tuple[N
     return data.astype(np.complex64), float(recording.sample_rate)
 
 
-def soft_bits(
-    data: NDArray[np.complex64], rate: float, symbol_rate: float, center: float, differential: bool = False
-) -> Floats:
-    """LLRs of ``softmod.receiver`` for BPSK."""
+class Signal(NamedTuple):
+    """What the receiver has to be told about a recording."""
+
+    file: str
+    symbol_rate: float
+    center: float  # hertz
+    differential: bool = False
+    options: dict[str, Any] = {"excess_bandwidth": 0.5}
+
+
+PICSAT, ENTRYSAT = (Signal(name, 9600, 12000) for name in ("picsat_9k6.wav", "entrysat.wav"))
+#: Its carrier drifts from 450 to 1000 Hz below the centre.
+BY701 = Signal("by701.wav", 9600, 12000, options={"max_offset": 2400.0})
+#: Really at 1120 Hz, with phase noise that needs a wider loop at this low rate.
+AO73 = Signal("ao73.wav", 1200, 1500, True, {"excess_bandwidth": 0.5, "max_offset": 600.0, "carrier_bandwidth": 0.02})
+
+
+def llrs(folder: Path, signal: Signal, noise_db: float | None = None, seed: int = 0) -> Floats:
+    """LLRs of ``softmod.receiver`` for BPSK, of a recording with noise added as :func:`samples` does."""
+    data, rate = samples(folder / signal.file, noise_db, seed)
     flowgraph = gr.top_block()
-    receiver = softmod.receiver("bpsk", rate, symbol_rate, center, differential)
+    receiver = softmod.receiver("bpsk", rate, signal.symbol_rate, signal.center, signal.differential, **signal.options)
     sink = blocks.vector_sink_f()
     flowgraph.connect(blocks.vector_source_c(data.tolist()), receiver, sink)
     flowgraph.run()
@@ -82,11 +100,10 @@ def signs(llr: Floats) -> Floats:
 
 
 class CodeWindow(NamedTuple):
-    """Code bits of part of a recording without added noise, where decoder and decisions agree."""
+    """Code bits that were sent, as a frame with a valid Reed-Solomon code tells; up to an inversion of all of them."""
 
     start: int  # of the first code bit among the LLRs
-    code: Bits
-    channel_error: float  # share of hard decisions that differ from it
+    code: Bits  # as sent, the second of two inverted
 
 
 def second_inverted(llr: Floats) -> Floats:
@@ -96,43 +113,47 @@ def second_inverted(llr: Floats) -> Floats:
     return out
 
 
-def code_windows(llr: Floats) -> list[CodeWindow]:
-    """Windows, at either phase of the code, whose re-encoded bits agree with the decisions."""
-    found = []
-    for phase in (0, 1):
-        turned = second_inverted(llr[phase:])
-        code = viterbi(turned)
-        for k, bits in enumerate(code.reshape(-1, 2 * WINDOW)):
-            at = k * 2 * WINDOW
-            error = float(np.mean((turned[at : at + 2 * WINDOW] > 0) != bits))
-            if error < AGREES:
-                found.append(CodeWindow(phase + at, bits, error))
-    return found
+def by701_windows(llr: Floats) -> list[CodeWindow]:
+    """The first 2 * WINDOW code bits of every frame that decodes."""
+    frames = ccsds.recover_frames(llr, BY701_BYTES)
+    skipped = 12  # code bits that depend on what was before the frame
+    return [CodeWindow(f.start + skipped, ccsds.code_bits(f.payload)[: 2 * WINDOW]) for f in frames]
 
 
-def noisy_code_errors(windows: list[CodeWindow], llr: Floats, reach: int = 400) -> dict:
-    """Errors of the channel and of re-encoded bits, from LLRs and from their signs, in windows found in ``llr``.
+def code_errors(windows: list[CodeWindow], llr: Floats, reach: int = 400) -> dict:
+    """Share of wrong code bits: of the channel's decisions, and re-encoded from decoded signs and from decoded LLRs.
 
-    A window is looked for by correlation near its place, in either polarity (the code is transparent to it); windows
-    whose decisions agree with it in less than 80 % (no lock, or a slip of the clock inside) are left out for both.
+    A window is looked for by correlation near its place; one that is not found (no lock) is left out for all three.
     """
     total = {"channel": 0, "signs": 0, "llrs": 0}
     used = 0
     for window in windows:
         sent = 2.0 * window.code - 1
-        sent[1::2] *= -1
         first = max(0, window.start - reach)
         score = np.correlate(np.sign(llr[first : window.start + len(sent) + reach]), sent, "valid")
-        if not score.size or np.max(np.abs(score)) < 0.6 * len(sent):
+        if not score.size or np.max(np.abs(score)) < 0.4 * len(sent):
             continue
         best = int(np.argmax(np.abs(score)))
         part = second_inverted((np.sign(score[best]) * llr[first + best :][: len(sent)]).astype(np.float32))
+        code = second_inverted(sent.astype(np.float32)) > 0
         used += 1
-        total["channel"] += int(np.sum((part > 0) != window.code))
-        total["signs"] += int(np.sum(viterbi(signs(part)) != window.code))
-        total["llrs"] += int(np.sum(viterbi(part) != window.code))
-    bits = used * 2 * WINDOW
+        for name, found in (("channel", part > 0), ("signs", viterbi(signs(part))), ("llrs", viterbi(part))):
+            total[name] += int(np.sum((found != code)[EDGE:-EDGE]))
+    bits = used * (2 * WINDOW - 2 * EDGE)
     return {
         "windows": used,
         **{f"ber_{name}": round(errors / bits, 6) if used else None for name, errors in total.items()},
     }
+
+
+def ao73_errors(payload: bytes, llr: Floats) -> dict:
+    """The same for the block of one AO-40 frame; ``fit`` of its sync vector is 1 at best."""
+    start, fit = ao40.find_block(llr)
+    part = np.copysign(1.0, fit) * ao40.code_llrs(np.asarray(llr, np.float64), start)
+    count = len(part) // (2 * WINDOW) * 2 * WINDOW
+    turned = [second_inverted(x[:count].astype(np.float32)) for x in (part, 2.0 * ao40.code_bits(payload) - 1)]
+    code = (turned[1] > 0).reshape(-1, 2 * WINDOW)[:, EDGE:-EDGE]
+    rates = {}
+    for name, found in (("channel", turned[0] > 0), ("signs", viterbi(signs(turned[0]))), ("llrs", viterbi(turned[0]))):
+        rates[f"ber_{name}"] = round(float(np.mean(found.reshape(-1, 2 * WINDOW)[:, EDGE:-EDGE] != code)), 6)
+    return {"fit": round(abs(fit), 3), **rates}

@@ -15,48 +15,93 @@ import os
 from pathlib import Path
 
 import numpy as np
-from chains import AGREES, WINDOW, Floats, code_windows, deframer_frames, noisy_code_errors, samples, soft_bits
+from chains import (
+    AO73,
+    BY701,
+    BY701_BYTES,
+    ENTRYSAT,
+    PICSAT,
+    ao73_errors,
+    by701_windows,
+    code_errors,
+    deframer_frames,
+    llrs,
+    signs,
+)
 
+from gr_softmod.framing import ao40, ccsds
 from gr_softmod.framing.ax25 import recover_frames
 
 ROOT = Path(__file__).resolve().parents[2]
-#: file: symbol rate, centre in hertz
-PICSAT, ENTRYSAT, BY701 = (("picsat_9k6", 9600, 12000), ("entrysat", 9600, 12000), ("by701", 9600, 12000))
+#: Random orders of the LLRs of one run in which frames are looked for that cannot be there.
+SHUFFLES = 5
 
 
-def llrs(folder: Path, signal: tuple[str, int, int], noise_db: float | None = None, seed: int = 0) -> Floats:
-    name, symbol_rate, center = signal
-    data, rate = samples(folder / f"{name}.wav", noise_db, seed)
-    return soft_bits(data, rate, symbol_rate, center)
-
-
-def noisy_frames(folder: Path, noise_db: float, seed: int) -> dict:
+def noisy_frames(folder: Path, noise_db: float, seed: int, clean: set[bytes]) -> dict:
     """Plain and recovered frames; the same recovery on the same LLRs in random order finds false ones only."""
     llr = llrs(folder, PICSAT, noise_db, seed)
-    clean = {frame.payload for frame in recover_frames(llrs(folder, PICSAT))}
     frames = recover_frames(llr)
-    shuffled = np.random.default_rng(seed).permutation(llr)
+    rng = np.random.default_rng(seed)
     return {
         "noise_below_recording_db": noise_db,
         "seed": seed,
         "plain": deframer_frames(llr),
         "soft": len(frames),
         "soft_not_in_clean_recording": sum(frame.payload not in clean for frame in frames),
-        "false_in_shuffled_llrs": len(recover_frames(shuffled)),
+        "shuffles": SHUFFLES,
+        "false_in_shuffled_llrs": sum(len(recover_frames(rng.permutation(llr))) for _ in range(SHUFFLES)),
     }
 
 
-def convolutional(folder: Path) -> dict:
+def by701(folder: Path, seeds: int) -> dict:
     clean = llrs(folder, BY701)
-    windows = code_windows(clean)
-    noisy = [
-        {"noise_below_recording_db": db, **noisy_code_errors(windows, llrs(folder, BY701, db, 1))} for db in (6, 4, 2)
-    ]
+    frames, windows = ccsds.recover_frames(clean, BY701_BYTES), by701_windows(clean)
+    noisy = []
+    for db in (6, 4, 2):
+        for seed in range(1, seeds + 1):
+            llr = llrs(folder, BY701, db, seed)
+            noisy.append(
+                {
+                    "noise_below_recording_db": db,
+                    "seed": seed,
+                    "frames_from_signs": len(ccsds.recover_frames(signs(llr), BY701_BYTES)),
+                    "frames_from_llrs": len(ccsds.recover_frames(llr, BY701_BYTES)),
+                    **code_errors(windows, llr),
+                }
+            )
     return {
-        "windows_in_agreement": len(windows),
-        "bits_a_window": 2 * WINDOW,
-        "agreement": AGREES,
-        "channel_ber": round(float(np.mean([w.channel_error for w in windows])), 6),
+        "frames": len(frames),
+        "frames_from_signs": len(ccsds.recover_frames(signs(clean), BY701_BYTES)),
+        "bytes_corrected": sum(frame.corrected for frame in frames),
+        "clean": code_errors(windows, clean),
+        "noisy": noisy,
+    }
+
+
+def ao73(folder: Path, seeds: int) -> dict:
+    clean = llrs(folder, AO73)
+    frame = ao40.recover_frame(clean)
+    if frame is None:
+        return {"frames": 0}
+    noisy = []
+    for db in (4, 2, -6, -7, -8):
+        for seed in range(1, seeds + 1):
+            llr = llrs(folder, AO73, db, seed)
+            found = [ao40.recover_frame(values) for values in (signs(llr), llr)]
+            noisy.append(
+                {
+                    "noise_below_recording_db": db,
+                    "seed": seed,
+                    "frame_from_signs": found[0] is not None and found[0].payload == frame.payload,
+                    "frame_from_llrs": found[1] is not None and found[1].payload == frame.payload,
+                    **ao73_errors(frame.payload, llr),
+                }
+            )
+    return {
+        "frames": 1,
+        "begins": frame.payload[:12].hex(" "),
+        "bytes_corrected": frame.corrected,
+        "clean": ao73_errors(frame.payload, clean),
         "noisy": noisy,
     }
 
@@ -80,11 +125,23 @@ def main() -> None:
         print(key, json.dumps(value), flush=True)
         options.out.write_text(json.dumps(report, indent=1) + "\n")
 
-    save("by701", convolutional(folder))
-    save("picsat_noisy", [noisy_frames(folder, db, seed) for db, seed in [(4, s) for s in range(1, options.seeds + 1)]])
+    runs = [llrs(folder, PICSAT) for _ in range(options.runs)]
+    save("picsat_frames", [deframer_frames(llr) for llr in runs])
+    same = [llr for llr in runs if len(llr) == len(runs[0])]
+    save(
+        "picsat_runs",
+        {
+            "of_equal_length": len(same),
+            "largest_difference_of_llrs": max(float(np.max(np.abs(llr - runs[0]))) for llr in same),
+            "decisions_that_differ": max(int(np.sum((llr > 0) != (runs[0] > 0))) for llr in same),
+        },
+    )
     save("entrysat_frames", [deframer_frames(llrs(folder, ENTRYSAT)) for _ in range(options.runs)])
-    save("picsat_frames", [deframer_frames(llrs(folder, PICSAT)) for _ in range(options.runs)])
-    save("picsat_noisy_more", [noisy_frames(folder, db, 1) for db in (6, 2)])
+    clean = {frame.payload for frame in recover_frames(runs[0])}
+    cases = [(db, seed) for db in (6, 4, 2) for seed in range(1, options.seeds + 1)]
+    save("picsat_noisy", [noisy_frames(folder, db, seed, clean) for db, seed in cases])
+    save("by701", by701(folder, options.seeds))
+    save("ao73", ao73(folder, options.seeds))
 
 
 if __name__ == "__main__":

@@ -115,8 +115,8 @@ void TimingRecovery::process(const Complex* samples, std::size_t n, std::vector<
             search();
         else
             break;
+        forget();
     }
-    forget();
 }
 
 // Whether everything is there that a symbol at this instant needs.
@@ -285,16 +285,17 @@ void TimingRecovery::put_out(double instant, double period)
     d_last = instant;
 }
 
+// Always the same number of samples at the same symbol, whatever the calls: how instants are rounded depends
+// on it.
 void TimingRecovery::forget()
 {
-    const auto needed = static_cast<std::ptrdiff_t>(std::min(d_last, d_loop.instant)) - 2 * SPS -
-                        static_cast<std::ptrdiff_t>(TAPS);
-    if (needed < 4096)
-        return; // not for a few samples
-    d_samples.erase(d_samples.begin(), d_samples.begin() + needed);
-    d_forgotten += static_cast<std::uint64_t>(needed);
-    d_last -= static_cast<double>(needed);
-    d_loop.instant -= static_cast<double>(needed);
+    constexpr double UNNEEDED = 4096;
+    if (std::min(d_last, d_loop.instant) < UNNEEDED + 4 * TAPS)
+        return;
+    d_samples.erase(d_samples.begin(), d_samples.begin() + static_cast<std::ptrdiff_t>(UNNEEDED));
+    d_forgotten += static_cast<std::uint64_t>(UNNEEDED);
+    d_last -= UNNEEDED;
+    d_loop.instant -= UNNEEDED;
 }
 
 } // namespace softmod

@@ -21,8 +21,8 @@ _OFFSET_MARGIN = 0.1
 #: Band, over the symbol rate, on either side of those searched for the signal: what noise alone looks like.
 _NOISE_BESIDE = 0.3
 _RESAMPLER_ARMS = 32
-#: What the demapper assumes until the first lock: what comes before says next to nothing.
-_NO_LOCK_NOISE_VAR = 100.0
+#: Noise variance until the recovery says one: its symbols without lock say next to nothing.
+_UNKNOWN_NOISE = 100.0
 #: Symbols the AGC averages over.
 _AGC_SYMBOLS = 512
 
@@ -30,9 +30,9 @@ _AGC_SYMBOLS = 512
 class receiver(gr.hier_block2):
     """Complex samples at any rate to symbols to LLRs.
 
-    Translation by ``center``, channel filter, resampling to 4 samples a symbol, AGC, matched filter and timing recovery
-    are GNU Radio's own blocks but for the AGC; carrier, amplitude, equaliser and noise variance are
-    ``softmod.symbol_recovery_cc``; then the soft demapper, or the differential one.
+    Translation by ``center``, channel filter, resampling to 4 samples a symbol and matched filter are GNU Radio's own
+    blocks; around them ``softmod.coarse_frequency_cc`` (with ``max_offset``), ``agc_cc``, ``timing_recovery_cc`` and
+    ``symbol_recovery_cc`` (carrier, amplitude, equaliser, noise variance), then the soft or the differential demapper.
 
     Without ``differential`` the carrier's phase is known up to a turn that leaves the constellation as it is
     (``symmetry()`` of them): a sync word, a pilot or a differential code outside has to tell the rest.
@@ -55,8 +55,9 @@ class receiver(gr.hier_block2):
             needs. Twice as many are held back while there is no lock.
         method: of demapping, "exact" or "maxlog".
     Outputs:
-        0: LLRs ln P(1)/P(0) (float), ``bits_per_symbol`` a symbol; 1: symbols (complex, E|s|^2 = 1); 2: samples before
-        synchronisation (complex, ``samples_per_symbol`` a symbol). 1 and 2 may stay unconnected.
+        0: LLRs ln P(1)/P(0) (float), ``bits_per_symbol`` a symbol; 1: symbols (complex, E|s|^2 = 1); 2: samples behind
+        the matched filter, before timing and carrier (complex, ``samples_per_symbol`` a symbol). 1 and 2 may stay
+        unconnected.
     Messages:
         ``status``: dictionaries with ``block``, ``severity``, ``reason``, ``locked`` (bool), ``frequency`` (hertz, off
         ``center``), ``noise_var`` and ``esn0_db``, when the lock changes and every 16384 symbols.
@@ -109,9 +110,8 @@ class receiver(gr.hier_block2):
 
         self.message_port_register_hier_out("status")
         signal_edge = symbol_rate * (1 + excess_bandwidth) / 2
-        searched = max_offset + _NOISE_BESIDE * symbol_rate if max_offset else 0.0
-        edge = signal_edge + max(_OFFSET_MARGIN * symbol_rate, searched)
-        edge = min(edge, 0.5 * SAMPLES_PER_SYMBOL * symbol_rate)
+        margin = max_offset + _NOISE_BESIDE * symbol_rate if max_offset else _OFFSET_MARGIN * symbol_rate
+        edge = min(signal_edge + margin, 0.5 * SAMPLES_PER_SYMBOL * symbol_rate)
         self.finite = softmod_python.finite_cc(_PULSE_SPAN * SAMPLES_PER_SYMBOL)
         self.translate, rate = _channel_filter(sample_rate, symbol_rate, center, edge)
         self.resample = _resampler(rate, SAMPLES_PER_SYMBOL * symbol_rate, edge)
@@ -135,9 +135,9 @@ class receiver(gr.hier_block2):
             points, self.constellation.rotation, symbol_rate, equalizer_taps, carrier_bandwidth, acquisition
         )
         if differential:
-            self.demapper = softmod_python.differential_demapper_cf(points)
+            self.demapper = softmod_python.differential_demapper_cf(points, _UNKNOWN_NOISE)
         else:
-            self.demapper = softmod_python.soft_demapper_cf(points, noise_var=_NO_LOCK_NOISE_VAR, method=method)
+            self.demapper = softmod_python.soft_demapper_cf(points, _UNKNOWN_NOISE, method)
         chain += [self.matched_filter, self.agc, self.timing, self.recovery, self.demapper]
         self.connect(self, *chain, self)
         self.connect(self.recovery, (self, 1))
