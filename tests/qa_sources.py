@@ -182,8 +182,18 @@ def test_rtl_tcp(emulator):
 
 
 def test_rtl_tcp_through_gr_osmosdr(emulator):
-    port, process = emulator(BYTES, "--ending", "reset")
-    samples, _ = run(softmod.iq_source(f"osmosdr=rtl_tcp=127.0.0.1:{port}", 250e3, frequency=100e6, gain=20))
+    """More than the recording holds: the server goes on, so that all of it fills the driver's buffers."""
+    port, _ = emulator(BYTES, "--ending", "repeat")
+    source = softmod.iq_source(f"osmosdr=rtl_tcp=127.0.0.1:{port}", 250e3, frequency=100e6, gain=20)
+    samples, _ = run(source, head=250_000)
+    expected = np.resize(Datatype("cu8").decode(BYTES.tobytes()), 250_000)
+    np.testing.assert_allclose(samples, expected, rtol=0, atol=0.02)
+
+
+def test_gr_osmosdr_ends_with_the_connection(emulator):
+    """Reset, not closed in good order: there its client asks for more, for ever."""
+    port, _ = emulator(BYTES, "--ending", "reset")
+    samples, _ = run(softmod.iq_source(f"osmosdr=rtl_tcp=127.0.0.1:{port}", 250e3))
     assert len(samples) > 190_000  # the driver drops what does not fill its last buffer
     expected = Datatype("cu8").decode(BYTES.tobytes())[: len(samples)]
     np.testing.assert_allclose(samples, expected, rtol=0, atol=0.02)
