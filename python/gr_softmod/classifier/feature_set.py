@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Feature set 1 in numpy: what :mod:`gr_softmod.classifier.features` computes in torch, where there is no torch.
+
+The formulas are on the page ``docs/features.md``; this file is their shortest program. It computes in the precision of
+its argument: complex128 frames give the oracle of the torch and C++ forms.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Lags [samples] of the signal's own correlation, of its power's covariance and of the lines of its powers.
+SIGNAL_LAGS = (1, 2, 4, 8, 16, 64)
+POWER_LAGS = (2, 8, 16, 64)
+LINE_LAGS = (16, 64)
+#: Orders q of the limited powers v_q = |x| (x / |x|)^q.
+LINE_ORDERS = (2, 4, 8)
+#: Added under every root of a sum of squares: no root has an infinite slope, and a silent frame divides by no zero.
+TINY = 1e-12
+#: The longest lag leaves at least as many samples again.
+MINIMUM_LENGTH = 128
+
+FEATURE_NAMES = (
+    "mean",
+    *("amplitude_1", "amplitude_3", "low_4", "low_64", "peak"),
+    *("c20", "c40", "c41", "c42", "c60", "c61", "c62", "c63"),
+    *(f"limited_{q}" for q in (2, 4, 8, 16)),
+    *(f"lag_{k}" for k in SIGNAL_LAGS),
+    *("offset", "skew"),
+    *("turn_1", "turn_1x2", "turn_1x4", "turn_4", "turn_4x2"),
+    *(f"line_{q}_{k}" for q in LINE_ORDERS for k in LINE_LAGS),
+    *(f"power_{k}" for k in POWER_LAGS),
+)
+
+
+def normalise(frames: NDArray[Any]) -> NDArray[Any]:
+    """``x / sqrt(mean |x|^2)`` of each frame, the mean in float64; a silent frame stays silent. [..., N] complex."""
+    power = np.mean(frames.real.astype(np.float64) ** 2 + frames.imag.astype(np.float64) ** 2, -1, keepdims=True)
+    scale = 1 / np.sqrt(np.where(power > 0, power, 1))
+    return np.asarray(frames * scale.astype(frames.real.dtype), frames.dtype)
+
+
+def compute(frames: NDArray[Any]) -> NDArray[Any]:
+    """The features of normalised frames, complex [..., N], as float [..., len(FEATURE_NAMES)] of the same precision.
+
+    Raises:
+        ValueError: the frames are not complex, or shorter than MINIMUM_LENGTH.
+    """
+    if not np.iscomplexobj(frames) or frames.shape[-1] < MINIMUM_LENGTH:
+        raise ValueError(
+            f"frames are {frames.dtype} of {frames.shape[-1]} samples; features need complex frames of at least "
+            f"{MINIMUM_LENGTH}"
+        )
+    x = frames
+    p = x.real**2 + x.imag**2
+    a = np.sqrt(p + TINY)
+    w = {1: x / a}
+    for q in (2, 4, 8, 16):
+        w[q] = w[q // 2] ** 2
+    v = {q: a * w[q] for q in (2, 4, 8, 16)}
+    x2 = x * x
+    x4 = x2 * x2
+    m20, m40, m41 = _mean(x2), _mean(x4), _mean(x2 * p)
+    m60, m61, m62 = _mean(x4 * x2), _mean(x4 * p), _mean(x2 * p * p)
+    m42, m63 = _mean(p * p), _mean(p * p * p)
+    power20 = _power(m20)
+    signal = {k: _lag(x, k) for k in SIGNAL_LAGS}
+    turn1, turn4 = (w[1][..., k:] * w[1][..., :-k].conj() for k in (1, 4))
+    columns = [
+        _magnitude(_mean(x)),
+        _mean(a),
+        _mean(a * p),
+        _mean(1 / (1 + 4 * p)),
+        _mean(1 / (1 + 64 * p)),
+        np.sqrt(np.maximum(np.max(p, -1), p.dtype.type(TINY))),
+        _magnitude(m20),
+        _compress(_magnitude(m40 - 3 * m20**2)),
+        _compress(_magnitude(m41 - 3 * m20)),
+        _compress(m42 - power20 - 2),
+        _compress(_magnitude(m60 - 15 * m20 * m40 + 30 * m20**3)),
+        _compress(_magnitude(m61 - 5 * m40 - 10 * m20 * m41 + 30 * m20**2)),
+        _compress(_magnitude(m62 - 6 * m20 * m42 - 8 * m41 - m20.conj() * m40 + 6 * power20 * m20 + 24 * m20)),
+        _compress(m63 - 9 * m42 + 12 - 6 * (m20 * m41.conj()).real + 18 * power20),
+        *(_magnitude(_mean(v[q])) for q in (2, 4, 8, 16)),
+        *(_magnitude(signal[k]) for k in SIGNAL_LAGS),
+        np.abs(signal[1].imag),
+        np.abs((signal[2] * signal[1].conj() ** 2).imag),
+        *(_magnitude(_mean(turn1**q)) for q in (1, 2, 4)),
+        *(_magnitude(_mean(turn4**q)) for q in (1, 2)),
+        *(_magnitude(_lag(v[q], k)) for q in LINE_ORDERS for k in LINE_LAGS),
+        *(_mean(p[..., k:] * p[..., :-k]) - 1 for k in POWER_LAGS),
+    ]
+    return np.stack(columns, -1)
+
+
+def _mean(z: NDArray[Any]) -> NDArray[Any]:
+    return np.mean(z, -1)
+
+
+def _lag(z: NDArray[Any], k: int) -> NDArray[Any]:
+    return _mean(z[..., k:] * z[..., :-k].conj())
+
+
+def _power(z: NDArray[Any]) -> NDArray[Any]:
+    return z.real**2 + z.imag**2
+
+
+def _magnitude(z: NDArray[Any]) -> NDArray[Any]:
+    return np.sqrt(_power(z) + z.real.dtype.type(TINY))
+
+
+def _compress(z: NDArray[Any]) -> NDArray[Any]:
+    return z / np.sqrt(1 + np.abs(z))
