@@ -24,8 +24,10 @@ using DI = hn::RebindToSigned<D>;
 using V = hn::Vec<D>;
 constexpr int kLanes = static_cast<int>(hn::MaxLanes(D()));
 
-// Interleaving K vectors in groups of G lanes: lane l of output vector r is lane[r][l] of input source[r][l].
-template <int K, int G>
+// K planes, vectors by bit, and K vectors of memory, in which groups of G lanes of the planes take turns:
+// lane l of plane k lies at ((l / G) K + k) G + l % G. A table says for lane l of the r-th result of the way
+// there (or, kBack, from memory to planes) that it is lane[r][l] of input source[r][l].
+template <int K, int G, bool kBack>
 struct InterleaveTable {
     alignas(64) std::int32_t lane[K][kLanes];
     alignas(64) std::int32_t source[K][kLanes];
@@ -34,43 +36,50 @@ struct InterleaveTable {
 
     constexpr InterleaveTable() : lane{}, source{}, pick{}
     {
-        for (int r = 0; r < K; ++r)
+        for (int k = 0; k < K; ++k)
             for (int l = 0; l < kLanes; ++l) {
-                const int position = r * kLanes + l;
-                const int group = position / G;
-                source[r][l] = group % K;
-                lane[r][l] = (group / K) * G + position % G;
-                for (int k = 1; k < K; ++k)
-                    pick[r][k][l] = source[r][l] == k ? lane[r][l] + kLanes : (k == 1 ? lane[r][l] : l);
+                const int place = ((l / G) * K + k) * G + l % G;
+                if (kBack)
+                    Set(k, l, place / kLanes, place % kLanes);
+                else
+                    Set(place / kLanes, place % kLanes, k, l);
             }
+    }
+
+private:
+    constexpr void Set(int r, int l, int from, int from_lane)
+    {
+        source[r][l] = from;
+        lane[r][l] = from_lane;
+        for (int k = 1; k < K; ++k)
+            pick[r][k][l] = from == k ? from_lane + kLanes : (k == 1 ? from_lane : l);
     }
 };
 
-template <int K, int G>
-struct InterleaveConstants {
-    static constexpr InterleaveTable<K, G> table{};
+template <class Table>
+struct TableConstant {
+    static constexpr Table value{};
 };
 
-// Any K: K - 1 or K permutations for each vector.
-template <int K, int G>
-HWY_INLINE void InterleaveByTable(const V (&z)[K], V (&out)[K])
+// K - 1 or K permutations for each result.
+template <int K, class Table>
+HWY_INLINE void PermuteByTable(const V (&in)[K], V (&out)[K])
 {
-    static_assert(G <= kLanes, "a group must fit in a vector");
     const DI di;
-    constexpr const auto& table = InterleaveConstants<K, G>::table;
+    constexpr const auto& table = TableConstant<Table>::value;
     for (int r = 0; r < K; ++r) {
 #if HWY_TARGET == HWY_AVX3
-        out[r] = z[0];
+        out[r] = in[0];
         for (int k = 1; k < K; ++k)
-            out[r] = V{_mm512_permutex2var_ps(out[r].raw, hn::Load(di, table.pick[r][k]).raw, z[k].raw)};
+            out[r] = V{_mm512_permutex2var_ps(out[r].raw, hn::Load(di, table.pick[r][k]).raw, in[k].raw)};
 #else
         const D d;
         const auto lane = hn::IndicesFromVec(d, hn::Load(di, table.lane[r]));
         const auto source = hn::Load(di, table.source[r]);
-        out[r] = hn::TableLookupLanes(z[0], lane);
+        out[r] = hn::TableLookupLanes(in[0], lane);
         for (int k = 1; k < K; ++k) {
             const auto from_k = hn::RebindMask(d, hn::Eq(source, hn::Set(di, k)));
-            out[r] = hn::IfThenElse(from_k, hn::TableLookupLanes(z[k], lane), out[r]);
+            out[r] = hn::IfThenElse(from_k, hn::TableLookupLanes(in[k], lane), out[r]);
         }
 #endif
     }
@@ -86,7 +95,7 @@ HWY_INLINE void InterleaveTwo(V a, V b, V& lower, V& upper)
         upper = b;
     } else if constexpr (kLanes > 8) {
         V out[2];
-        InterleaveByTable<2, G>({a, b}, out);
+        PermuteByTable<2, InterleaveTable<2, G, false>>({a, b}, out);
         lower = out[0];
         upper = out[1];
     } else if constexpr (G == 4) {
@@ -116,7 +125,7 @@ HWY_INLINE void Interleave(const V (&z)[K], V (&out)[K])
     if constexpr (K == 1) {
         out[0] = z[0];
     } else if constexpr (K % 2 == 1) {
-        InterleaveByTable<K, G>(z, out);
+        PermuteByTable<K, InterleaveTable<K, G, false>>(z, out);
     } else {
         // Neighbours first; what they give are groups of 2 G from half as many vectors, twice.
         constexpr int H = K / 2;
@@ -139,6 +148,18 @@ HWY_INLINE void StoreInterleavedGroups(const V (&z)[K], float* HWY_RESTRICT out)
     Interleave<K, G>(z, interleaved);
     for (int k = 0; k < K; ++k)
         hn::StoreU(interleaved[k], D(), out + k * kLanes);
+}
+
+template <int K, int G>
+HWY_INLINE void LoadInterleavedGroups(const float* HWY_RESTRICT in, V (&z)[K])
+{
+    V interleaved[K];
+    for (int k = 0; k < K; ++k)
+        interleaved[k] = hn::LoadU(D(), in + k * kLanes);
+    if constexpr (K == 1)
+        z[0] = interleaved[0];
+    else
+        PermuteByTable<K, InterleaveTable<K, G, true>>(interleaved, z);
 }
 
 } // namespace HWY_NAMESPACE

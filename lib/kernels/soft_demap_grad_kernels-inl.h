@@ -31,6 +31,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 // A point's metric, and its value as a number to know it by.
 struct Candidate {
     V metric, value;
+    // Implicit constructors would not be compiled for the instruction set at hand; here and below.
+    HWY_INLINE Candidate() {}
+    HWY_INLINE Candidate(V metric_, V value_) : metric(metric_), value(value_) {}
 };
 
 // The algebras of the demapper, and what share a point has in a sum: Add gives weight + grad * share.
@@ -44,6 +47,8 @@ struct ExactShare {
 
     struct Part {
         V factor, e;
+        HWY_INLINE Part() {}
+        HWY_INLINE Part(V factor_, V e_) : factor(factor_), e(e_) {}
     };
     static HWY_INLINE Part Divide(V grad, Sum sum) { return {hn::Div(grad, sum.m), sum.e}; }
     static HWY_INLINE V Add(V weight, Sum point, Part part)
@@ -66,6 +71,8 @@ struct MaxLogShare {
 
     struct Part {
         V grad, value;
+        HWY_INLINE Part() {}
+        HWY_INLINE Part(V grad_, V value_) : grad(grad_), value(value_) {}
     };
     static HWY_INLINE Part Divide(V grad, Sum sum) { return {grad, sum.value}; }
     static HWY_INLINE V Add(V weight, Sum point, Part part)

@@ -215,12 +215,10 @@ public:
     using Shape = Shape_;
 
     HWY_INLINE GeneralKernel(const DemapTables& t, const DemapJob& job)
-        : d_job(job), d_bits(Shape::Bits(t)), d_bits_per_symbol(t.bits), d_store(t),
+        : d_job(job), d_bits(Shape::Bits(t)), d_bits_per_symbol(t.bits), d_store(t, kMany && job.priors),
           d_coefficients(Shape::Of(t)), d_unit(hn::Set(D(), static_cast<float>(2.0 * Algebra::kUnit))),
           d_gain(hn::Div(d_unit, hn::Set(D(), *job.noise_var)))
     {
-        if (job.priors)
-            d_positions.Prepare(t);
     }
 
     HWY_INLINE void Step(std::size_t i) const
@@ -280,29 +278,43 @@ private:
     // their full precision.
     HWY_INLINE void TakePriors(const float* HWY_RESTRICT priors, Costs& costs) const
     {
-        const D d;
-        const V zero = hn::Zero(d), unit = hn::Set(d, static_cast<float>(Algebra::kUnit));
-        const unsigned high = d_bits - kLow;
-        costs.of_low[0] = zero;
-        for (unsigned k = 0; k < d_bits; ++k) {
-            const V prior = hn::Mul(d_positions.Gather(priors, k), unit);
-            const V of_zero = hn::Neg(hn::Max(prior, zero)), of_one = hn::Min(prior, zero);
-            if (kMany && k < high) {
-                costs.of_bit[k][0] = of_zero;
-                costs.of_bit[k][1] = of_one;
-            } else {
-                for (int v = (1 << (k - high)) - 1; v >= 0; --v) {
-                    costs.of_low[2 * v + 1] = hn::Add(costs.of_low[v], of_one);
-                    costs.of_low[2 * v] = hn::Add(costs.of_low[v], of_zero);
-                }
-            }
+        costs.of_low[0] = hn::Zero(D());
+        if constexpr (kMany) {
+            const unsigned high = d_bits - kLow;
+            for (unsigned k = 0; k < high; ++k)
+                CostsOf(d_store.LoadOne(priors, k), costs.of_bit[k]);
+            for (unsigned k = 0; k < kLow; ++k)
+                AddBit(d_store.LoadOne(priors, high + k), k, costs);
+        } else {
+            V prior[kLow];
+            d_store.Load(priors, prior);
+            for (unsigned k = 0; k < kLow; ++k)
+                AddBit(prior[k], k, costs);
+        }
+    }
+
+    static HWY_INLINE void CostsOf(V prior, V (&cost)[2])
+    {
+        const V zero = hn::Zero(D()),
+                scaled = hn::Mul(prior, hn::Set(D(), static_cast<float>(Algebra::kUnit)));
+        cost[0] = hn::Neg(hn::Max(scaled, zero));
+        cost[1] = hn::Min(scaled, zero);
+    }
+
+    // Bit k of the low ones doubles the values.
+    static HWY_INLINE void AddBit(V prior, unsigned k, Costs& costs)
+    {
+        V cost[2];
+        CostsOf(prior, cost);
+        for (int v = (1 << k) - 1; v >= 0; --v) {
+            costs.of_low[2 * v + 1] = hn::Add(costs.of_low[v], cost[1]);
+            costs.of_low[2 * v] = hn::Add(costs.of_low[v], cost[0]);
         }
     }
 
     const DemapJob& d_job;
     unsigned d_bits, d_bits_per_symbol;
     LlrStore<Shape> d_store;
-    Positions<Shape> d_positions;
     Coefficients d_coefficients;
     V d_unit, d_gain;
 };

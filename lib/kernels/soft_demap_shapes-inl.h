@@ -148,18 +148,37 @@ private:
     alignas(64) std::int32_t d_at[kMaxBits][kLanes];
 };
 
-// Stores the LLRs of a step, z[k] those of bit k. kGroup: Shape::Group(t) where it is known beforehand.
+// Takes a step's LLRs to memory and from there, z[k] those of bit k. kGroup: Shape::Group(t) where it is
+// known beforehand.
 constexpr int kAnyGroup = -1;
 
 template <class Shape, int kGroup = kAnyGroup>
 class LlrStore
 {
 public:
-    HWY_INLINE explicit LlrStore(const DemapTables& t)
+    // one_by_one: LoadOne will be called.
+    HWY_INLINE explicit LlrStore(const DemapTables& t, bool one_by_one = false)
         : d_group(kGroup == kAnyGroup ? Shape::Group(t) : kGroup)
     {
-        if (d_group == 0)
+        if (d_group == 0 || one_by_one)
             d_positions.Prepare(t);
+    }
+
+    HWY_INLINE V LoadOne(const float* HWY_RESTRICT llr, unsigned k) const
+    {
+        return d_positions.Gather(llr, k);
+    }
+
+    template <int K>
+    HWY_INLINE void Load(const float* HWY_RESTRICT llr, V (&z)[K]) const
+    {
+        if (d_group == 1)
+            return LoadInterleavedGroups<K, 1>(llr, z);
+        if constexpr (Shape::kCoordinates == 2)
+            if (d_group == 2)
+                return LoadInterleavedGroups<K, 2>(llr, z);
+        for (unsigned k = 0; k < K; ++k)
+            z[k] = LoadOne(llr, k);
     }
 
     template <int K>

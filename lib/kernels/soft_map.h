@@ -10,11 +10,11 @@
 namespace softmod
 {
 
-struct DemapTables;
+struct MapTables;
 
 // For independent bits with llr_k = ln P(b_k = 1) / P(b_k = 0):
 //   symbol   = E[s]            = sum over labels of P(label) * points[label]
-//   variance = E|s - E[s]|^2,  0 for certain bits
+//   variance = E|s - E[s]|^2,  next to 0 for certain bits
 // Source: Tuchler, Singer, Koetter, "Minimum mean squared error equalization using a priori information",
 // 2002.
 //
@@ -35,7 +35,7 @@ public:
                     float* variance = nullptr) const;
 
 private:
-    std::shared_ptr<const DemapTables> d_tables;
+    std::shared_ptr<const MapTables> d_tables;
 };
 
 } // namespace softmod
