@@ -121,6 +121,8 @@ def run(
             tb.connect(feeding, (block, port))
     if chunk:
         block.set_max_noutput_items(chunk)
+        if outputs:
+            block.set_max_output_buffer(4 * chunk)  # the least that the system's pages allow
     sinks = [getattr(blocks, f"vector_sink_{letter}")() for letter in outputs]
     for port, sink in enumerate(sinks):
         tb.connect((block, port), sink)

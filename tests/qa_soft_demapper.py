@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,34 @@ def test_messages_in_the_middle_of_a_stream(new: str) -> None:
     assert_llr_close(llr[: len(expected[0])], expected[0])
     assert_llr_close(llr[len(expected[0]) :], expected[1], symbols[1], 0.125)
     assert block.bits_per_symbol() == after.bits_per_symbol
+
+
+def test_setters_from_another_thread_while_running() -> None:
+    """Every LLR is that of the one or of the other setting, and a change comes between two symbols."""
+    symbols, stop = noisy(200_000), threading.Event()
+    block = softmod.soft_demapper_cf("16qam", 0.5)
+
+    def hammer() -> None:
+        while not stop.is_set():
+            block.set_noise_var(0.125)
+            block.set_constellation("16qam-dvb")
+            block.set_noise_var(0.5)
+            block.set_constellation("16qam")
+
+    thread = threading.Thread(target=hammer)
+    thread.start()
+    try:
+        llr = run(block, symbols, chunk=512).outputs[0].reshape(-1, 4)
+    finally:
+        stop.set()
+        thread.join()
+    expected = [
+        brute_force_llr(Constellation.from_name(name), symbols, noise_var).reshape(-1, 4)
+        for name in ("16qam", "16qam-dvb")
+        for noise_var in (0.5, 0.125)
+    ]
+    right = [np.isclose(llr, one, rtol=1e-3, atol=1e-3).all(axis=1) for one in expected]
+    assert np.logical_or.reduce(right).all()
 
 
 def test_setters_while_stopped() -> None:

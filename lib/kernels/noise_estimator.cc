@@ -18,7 +18,7 @@ constexpr std::size_t fewest_symbols = 64, coarse_symbols = 512, first_symbols =
 constexpr double db = 4.342944819032518;                   // 10 / ln 10
 constexpr double lowest_r = -20 / db, highest_r = 90 / db; // beyond, float32 symbols cannot tell
 constexpr int most_evaluations = 15,
-              most_evaluations_of_many = 6; // the next estimate goes on from where one ends
+              most_evaluations_of_many = 10; // the next estimate goes on from where one ends
 
 // Throws before the likelihood is made of them.
 std::vector<std::complex<float>> checked(const std::vector<std::complex<float>>& points)
@@ -129,11 +129,14 @@ double NoiseEstimator::climb(std::size_t n, double scale, Parameters& at) const
             return true;
         };
         // Where the model does not fit (a wrong constellation), the information is overrated and steps are
-        // too short: they stretch. No step is longer than a factor e.
+        // too short: they stretch. No step is longer than a factor e; one that does not climb is too long.
         const double length = stretch / std::max({1.0, std::abs(stretch * dp), std::abs(stretch * dr)});
-        if (climbs_to({at.p + length * dp, std::clamp(at.r + length * dr, lowest_r, highest_r)}))
+        const auto along = [&](double t) {
+            return Parameters{at.p + t * dp, std::clamp(at.r + t * dr, lowest_r, highest_r)};
+        };
+        if (climbs_to(along(length)))
             stretch *= 1.5;
-        else if (climbs_to(em_step(n, at, sums)))
+        else if (climbs_to(along(length / 4)) || climbs_to(em_step(n, at, sums)))
             stretch = 1;
         else
             return std_r;
@@ -153,8 +156,9 @@ std::optional<NoiseEstimate> NoiseEstimator::estimate()
     if (!(power > 0) || !std::isnormal(static_cast<float>(scale)))
         return std::nullopt;
 
-    auto at = coarse(std::min(available, coarse_symbols), scale);
-    const bool as_before = at.r == d_before_r;
+    const auto start = coarse(std::min(available, coarse_symbols), scale);
+    auto at = start;
+    const bool as_before = start.r == d_before_r;
     std::size_t n = std::min(available, as_before ? d_before_symbols : first_symbols);
     if (d_accuracy_db == 0)
         n = available;
@@ -165,6 +169,9 @@ std::optional<NoiseEstimate> NoiseEstimator::estimate()
         if (n == available || std_db <= d_accuracy_db)
             break;
         n = wanted < available ? std::max(static_cast<std::size_t>(wanted), n + 1) : available;
+        // Few symbols of a dense constellation may lead to the side of the peak that many have.
+        if (evaluate(n, scale, start).log_likelihood > evaluate(n, scale, at).log_likelihood)
+            at = start;
     }
     d_before_r = at.r;
     d_before_symbols = static_cast<std::size_t>(std::clamp<double>(wanted, first_symbols, d_max_symbols));

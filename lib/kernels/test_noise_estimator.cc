@@ -137,6 +137,21 @@ TEST(NoiseEstimator, StandardErrorIsWhatManyRunsSpread)
     EXPECT_LT(std::abs(sum / runs), 4 * predicted / std::sqrt(runs)); // no bias
 }
 
+// Where decisions begin to hold, the peak is narrow and the way to it long.
+TEST(NoiseEstimator, DenseConstellationsReachThePeak)
+{
+    const auto points = qam(32, 32);
+    for (double esn0_db : {26.0, 27.0})
+        for (unsigned seed = 0; seed < 12; ++seed) {
+            NoiseEstimator estimator(points);
+            const auto y = received(points, esn0_db, 0.8, 32768, seed);
+            estimator.push(y.data(), y.size());
+            const auto estimate = estimator.estimate();
+            EXPECT_LT(std::abs(estimate->esn0_db - esn0_db), 4.5 * estimate->std_db)
+                << esn0_db << ' ' << seed;
+        }
+}
+
 TEST(NoiseEstimator, TakesOnlyAsManySymbolsAsTheAccuracyNeeds)
 {
     const auto points = psk(4, M_PI / 4);

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Speed of every C++ block beside blocks.copy, in a flowgraph of source, block and sink.
+
+    PYTHONPATH=build/python python benchmarks/blocks/run.py [--rounds 9] [--out benchmarks/results/blocks.json]
+
+Two figures a block, both in million input items a second, medians over rounds in which all blocks take turns:
+"flowgraph", by the clock on the wall, with the scheduler, the source and the sink; and "work", by the processor time of
+the block's own calls (GNU Radio's performance counters on the thread clock), which other load hardly moves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ |= {"GR_CONF_PERFCOUNTERS_ON": "True", "GR_CONF_PERFCOUNTERS_CLOCK": "thread"}
+
+import numpy as np  # noqa: E402
+from gnuradio import blocks, gr, softmod  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+RNG = np.random.default_rng(1)
+
+
+def symbols(constellation: str, esn0_db: float) -> NDArray[np.complex64]:
+    points = softmod.Constellation.from_name(constellation).points
+    noise = RNG.normal(size=(65536, 2)) @ [1, 1j] * np.sqrt(0.5 * 10 ** (-esn0_db / 10))
+    return (RNG.choice(points, 65536) + noise).astype(np.complex64)
+
+
+def llrs(bits: NDArray) -> NDArray[np.float32]:
+    return ((2.0 * bits - 1) * RNG.exponential(4, bits.size)).astype(np.float32)
+
+
+@dataclass
+class Case:
+    name: str
+    make: Callable[[], gr.basic_block]
+    data: NDArray
+    items: int = 1 << 24
+
+
+QPSK, QAM64 = symbols("qpsk", 10), symbols("64qam", 20)
+BITS = softmod.prbs("prbs15", 32767)
+CASES = [
+    Case("blocks.copy (complex)", lambda: blocks.copy(8), QPSK),
+    Case("blocks.copy (float)", lambda: blocks.copy(4), llrs(BITS)),
+    *(
+        Case(f"soft_demapper_cf {name} {method}", lambda n=name, m=method: softmod.soft_demapper_cf(n, 0.1, m), QAM64)
+        for name in ("qpsk", "16qam", "64qam", "256qam", "32apsk")
+        for method in ("maxlog", "exact")
+    ),
+    Case("soft_demapper_cb 64qam maxlog", lambda: softmod.soft_demapper_cb("64qam", 0.1, 8.0, "maxlog"), QAM64),
+    Case("soft_mapper_fc qpsk", lambda: softmod.soft_mapper_fc("qpsk"), llrs(BITS)),
+    Case("soft_mapper_fc 64qam", lambda: softmod.soft_mapper_fc("64qam"), llrs(BITS)),
+    Case("noise_estimator_cc qpsk 10 dB", lambda: softmod.noise_estimator_cc("qpsk"), QPSK),
+    Case("noise_estimator_cc qpsk 0 dB", lambda: softmod.noise_estimator_cc("qpsk"), symbols("qpsk", 0)),
+    Case("noise_estimator_cc 64qam 20 dB", lambda: softmod.noise_estimator_cc("64qam"), QAM64),
+    Case("noise_estimator_cc 64qam 12 dB", lambda: softmod.noise_estimator_cc("64qam"), symbols("64qam", 12)),
+    Case("noise_estimator_cc 32apsk 20 dB", lambda: softmod.noise_estimator_cc("32apsk"), symbols("32apsk", 20)),
+    Case(
+        "noise_estimator_cc 64qam 20 dB, period 2^20",
+        lambda: softmod.noise_estimator_cc("64qam", 1 << 20),
+        QAM64,
+        1 << 26,
+    ),
+    Case("ber_meter prbs15", lambda: softmod.ber_meter("prbs15"), llrs(BITS)),
+    Case("ber_meter, given bits", lambda: softmod.ber_meter(BITS), llrs(BITS)),
+    Case("finite_cc", lambda: softmod.finite_cc(), QPSK),
+    Case("agc_cc", lambda: softmod.agc_cc(), QPSK),
+    Case("differential_demapper_cf qpsk", lambda: softmod.differential_demapper_cf("qpsk", 0.1), QPSK, 1 << 22),
+]
+
+
+def measure(case: Case, items: int) -> tuple[float, float]:
+    """Million input items a second: of the flowgraph, and of the block's own work."""
+    suffix = "c" if case.data.dtype == np.complex64 else "f"
+    top, block = gr.top_block(), case.make()
+    source = getattr(blocks, f"vector_source_{suffix}")(case.data.tolist(), True)
+    head = blocks.head(case.data.itemsize, items)
+    top.connect(source, head, block)
+    signature = block.output_signature()
+    if signature.max_streams():
+        top.connect(block, blocks.null_sink(signature.sizeof_stream_item(0)))
+    start = time.perf_counter()
+    top.run()
+    wall = time.perf_counter() - start
+    return items / wall / 1e6, items / block.pc_work_time_total() * 1e3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "blocks.json")
+    parser.add_argument("--share", type=float, default=1.0, help="of the items of each run")
+    arguments = parser.parse_args()
+    gr.logging().set_default_level(gr.log_levels.err)
+    got: dict[str, list[tuple[float, float]]] = {case.name: [] for case in CASES}
+    for _ in range(arguments.rounds):
+        for case in CASES:
+            got[case.name].append(measure(case, int(case.items * arguments.share)))
+    results = [
+        {
+            "block": name,
+            "flowgraph": round(statistics.median(wall for wall, _ in pairs), 2),
+            "work": round(statistics.median(work for _, work in pairs), 2),
+        }
+        for name, pairs in got.items()
+    ]
+    model = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
+    report = {
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{model}, {os.cpu_count()} cores",
+        "gnuradio": gr.version(),
+        "rounds": arguments.rounds,
+        "unit": "million input items a second",
+        "blocks": results,
+    }
+    arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+    table = Table(title=f"Million input items a second, {report['machine']}")
+    for column in ("block", "flowgraph", "work"):
+        table.add_column(column, justify="left" if column == "block" else "right")
+    for entry in results:
+        table.add_row(entry["block"], f"{entry['flowgraph']:.3g}", f"{entry['work']:.3g}")
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()
