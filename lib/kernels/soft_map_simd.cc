@@ -3,8 +3,8 @@
 //
 // Bit by bit from the last to the first, the moments of two halves of the values become those of both
 // together:
-//   mean = P(0) mean_0 + P(1) mean_1,  variance = P(0) variance_0 + P(1) variance_1 + P(0) P(1) |mean_1 -
-//   mean_0|^2
+//   mean = P(0) mean_0 + P(1) mean_1,
+//   variance = P(0) variance_0 + P(1) variance_1 + P(0) P(1) |mean_1 - mean_0|^2
 // Nothing cancels, so the variance of nearly certain bits keeps its digits.
 #include "simd.h"
 #include "simd_config.h"
@@ -32,14 +32,14 @@ struct Bit {
     V zero, one, both; // P(0), P(1), their product
     HWY_INLINE Bit() {}
 
-    // With t = exp(-|llr|), which cannot overflow, the likelier value has 1 / (1 + t) and the other t / (1 +
-    // t).
+    // With t = exp(-|llr|), which cannot overflow, the likelier value has 1 / (1 + t), the other t / (1 + t).
     HWY_INLINE explicit Bit(V llr)
     {
         const D d;
         const V bits = hn::Mul(hn::Abs(llr), hn::Set(d, -static_cast<float>(Exact::kUnit)));
-        const auto power = Exact::Of(hn::Max(bits, hn::Set(d, -125.0f)));
-        const V t = ScaleDown(power.m, power.e);
+        const V least = hn::Set(d, -125.0f); // below float's normal numbers lies certainty
+        const auto power = Exact::Of(hn::Max(bits, least));
+        const V t = hn::IfThenElseZero(hn::Gt(bits, least), ScaleDown(power.m, power.e));
         const V likely = hn::Div(hn::Set(d, 1.0f), hn::Add(hn::Set(d, 1.0f), t));
         const V unlikely = hn::Mul(t, likely);
         const auto negative = hn::Lt(llr, hn::Zero(d));

@@ -111,8 +111,9 @@ TEST_P(SoftMap, EqualsDefinitionAtAnyLengthAndAddress)
             const auto expected = by_definition(points(), llr.data() + i * m);
             ASSERT_NEAR(symbols[1 + 2 * i], expected.symbol.real(), 1e-6) << i << " of " << n;
             ASSERT_NEAR(symbols[2 + 2 * i], expected.symbol.imag(), 1e-6) << i << " of " << n;
-            if (n % 3)
+            if (n % 3) {
                 ASSERT_NEAR(variance[1 + i], expected.variance, 1e-5 * expected.variance + 1e-30);
+            }
         }
     }
 }
