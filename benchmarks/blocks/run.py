@@ -15,6 +15,7 @@ import datetime
 import json
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,13 +23,18 @@ from pathlib import Path
 
 os.environ |= {"GR_CONF_PERFCOUNTERS_ON": "True", "GR_CONF_PERFCOUNTERS_CLOCK": "thread"}
 
-import numpy as np  # noqa: E402
-from gnuradio import blocks, gr, softmod  # noqa: E402
-from numpy.typing import NDArray  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+import numpy as np
+from gnuradio import blocks, gr, softmod
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from page import markdown_table, replace_section  # noqa: E402
+
+from gr_softmod.run_dir import machine  # noqa: E402
+
 RNG = np.random.default_rng(1)
 
 
@@ -78,6 +84,7 @@ CASES = [
     Case("ber_meter, given bits", lambda: softmod.ber_meter(BITS), llrs(BITS)),
     Case("finite_cc", lambda: softmod.finite_cc(), QPSK),
     Case("agc_cc", lambda: softmod.agc_cc(), QPSK),
+    Case("symbol_recovery_cc qpsk", lambda: softmod.symbol_recovery_cc("qpsk"), QPSK, 1 << 22),
     Case("differential_demapper_cf qpsk", lambda: softmod.differential_demapper_cf("qpsk", 0.1), QPSK, 1 << 22),
 ]
 
@@ -117,10 +124,9 @@ def main() -> None:
         }
         for name, pairs in got.items()
     ]
-    model = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
     report = {
         "date": datetime.date.today().isoformat(),
-        "machine": f"{model}, {os.cpu_count()} cores",
+        "machine": "{cpu}, {cores} cores".format(**machine()),
         "gnuradio": gr.version(),
         "rounds": arguments.rounds,
         "unit": "million input items a second",
@@ -133,6 +139,8 @@ def main() -> None:
     for entry in results:
         table.add_row(entry["block"], f"{entry['flowgraph']:.3g}", f"{entry['work']:.3g}")
     Console(width=100).print(table)
+    rows = [[entry["block"], f"{entry['flowgraph']:.3g}", f"{entry['work']:.3g}"] for entry in results]
+    replace_section(ROOT / "docs" / "blocks.md", "speed table", markdown_table(["block", "flowgraph", "work"], rows))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import datetime
 import json
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,8 +26,12 @@ from rich.console import Console
 from rich.table import Table
 
 from gr_softmod.constellation import Constellation
+from gr_softmod.run_dir import machine
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from page import markdown_table, replace_section  # noqa: E402
+
 PEERS = ["GNU Radio", "GNU Radio, table", "liquid-dsp"]
 
 
@@ -87,17 +92,35 @@ def flowgraphs(rounds: int) -> list[dict[str, Any]]:
     ]
 
 
-def table_of_kernels(results: dict[str, Any]) -> Table:
+OURS = ["ours, max-log", "ours, max-log, int8", "ours, exact"]
+KERNEL_HEADER = ["", *OURS, *PEERS, "max-log / best peer"]
+
+
+def kernel_rows(results: dict[str, Any]) -> list[list[str]]:
     rate = {(r["constellation"], r["implementation"], r["target"]): r["median"] for r in results["msym_per_s"]}
     best = results["msym_per_s"][0]["target"]
-    ours = ["ours, max-log", "ours, max-log, int8", "ours, exact"]
-    table = Table(title=f"Msym/s, one thread, {best}")
-    for column in ("", *ours, *PEERS, "max-log / best peer"):
-        table.add_column(column, justify="right")
+    rows = []
     for constellation in dict.fromkeys(r["constellation"] for r in results["msym_per_s"]):
-        row = [rate[constellation, name, best] for name in ours + PEERS]
-        table.add_row(constellation, *(f"{value:.3g}" for value in row), f"{row[0] / max(row[3:]):.0f}")
-    return table
+        row = [rate[constellation, name, best] for name in OURS + PEERS]
+        rows.append([constellation, *(f"{value:.3g}" for value in row), f"{row[0] / max(row[len(OURS) :]):.0f}"])
+    return [[cell if "e+" not in cell else f"{float(cell):.0f}" for cell in row] for row in rows]
+
+
+def write_page(results: dict[str, Any]) -> None:
+    kernels, flowgraphs = results["kernels"], results["flowgraph_64qam"]
+    rows = [[e["block"], f"{e['msym_per_s']:.0f}", f"{e['of_copy']:.2f}"] for e in flowgraphs]
+    target = kernels["msym_per_s"][0]["target"]
+    text = f"""
+{results["date"]}, {results["machine"]}, one thread, {target}, medians of {kernels["rounds"]} rounds in which all take
+turns over {kernels["symbols"]} symbols; million symbols a second:
+
+{markdown_table(KERNEL_HEADER, kernel_rows(kernels))}
+
+The blocks in a flowgraph of source, block and sink, 64-QAM:
+
+{markdown_table(["block", "Msym/s", "of blocks.copy"], rows)}
+"""
+    replace_section(ROOT / "docs" / "kernels.md", "demapper speed", text)
 
 
 def main() -> None:
@@ -105,20 +128,21 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "demap.json")
     arguments = parser.parse_args()
-    model = next(
-        line.split(":")[1].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    )
     results = {
         "date": datetime.date.today().isoformat(),
-        "machine": model,
+        "machine": machine()["cpu"],
         "kernels": kernels(arguments.rounds),
         "flowgraph_64qam": flowgraphs(arguments.rounds),
     }
     arguments.out.write_text(json.dumps(results, indent=1) + "\n")
     console = Console(width=140)
-    console.print(table_of_kernels(results["kernels"]))
+    table = Table(title="Msym/s, one thread")
+    for column in KERNEL_HEADER:
+        table.add_column(column, justify="right")
+    for row in kernel_rows(results["kernels"]):
+        table.add_row(*row)
+    console.print(table)
+    write_page(results)
     for entry in results["flowgraph_64qam"]:
         console.print(f"{entry['block']:40s} {entry['msym_per_s']:8.1f} Msym/s, {entry['of_copy']:.2f} of blocks.copy")
 

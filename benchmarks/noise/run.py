@@ -13,8 +13,10 @@ import argparse
 import datetime
 import json
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from gnuradio import blocks, digital, gr
@@ -26,6 +28,9 @@ from gr_softmod.bindings._kernels import NoiseEstimator
 from gr_softmod.constellation import Constellation
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from page import markdown_table, replace_section  # noqa: E402
+
 SYMBOLS, LEVEL = 32768, 0.8
 CASES = {
     "bpsk": (-3, 0, 3, 6, 10, 20, 30),
@@ -90,6 +95,14 @@ def received(constellation: Constellation, esn0_db: float, seed: int) -> NDArray
     return (LEVEL * (rng.choice(constellation.points, SYMBOLS) + noise)).astype(np.complex64)
 
 
+def write_page(results: list[dict[str, Any]]) -> None:
+    def cell(figures: dict[str, float] | None) -> str:
+        return f"{figures['mean']:.2f} ± {figures['std']:.2f}" if figures else "-"
+
+    rows = [[f"{r['constellation']} at {r['esn0_db']} dB", *(cell(r[method]) for method in METHODS)] for r in results]
+    replace_section(ROOT / "docs" / "blocks.md", "noise table", markdown_table(["Es/N0", *METHODS], rows))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=40)
@@ -125,6 +138,7 @@ def main() -> None:
     }
     arguments.out.write_text(json.dumps(report, indent=1) + "\n")
     Console(width=150).print(table)
+    write_page(results)
 
 
 if __name__ == "__main__":
