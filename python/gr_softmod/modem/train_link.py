@@ -103,15 +103,12 @@ class Trainer:
         self.noise = BoostedAWGN(self._threshold_distance() if self.train.importance else 0.0)
         parts = [[self.noise] if name == "awgn" else build_channel({name: a}) for name, a in config.channel.items()]
         self.channel = Channel(*(module for part in parts for module in part)).to(self.device)
-        groups = [
-            {"params": list(self.link.demapper.parameters()), "peak": self.train.lr, "after": 0.0},
-            {
-                "params": list(self.link.points.parameters()),
-                "peak": self.train.lr_points,
-                "after": self.train.points_after,
-            },
-        ]
-        self.optimizer = torch.optim.Adam([group for group in groups if group["params"]])
+        demapper, points = list(self.link.demapper.parameters()), list(self.link.points.parameters())
+        groups: list[dict[str, Any]] = [{"params": demapper, "peak": self.train.lr, "span": (0.0, 1.0)}]
+        if points:
+            span = (self.train.points_after, self.train.points_until)
+            groups.append({"params": points, "peak": self.train.lr_points, "span": span})
+        self.optimizer = torch.optim.Adam(groups)
         #: Running mean of the loss of each stratum.
         self.reference = torch.zeros(self.train.rows, device=self.device)
         self.step, self.best_score = 0, math.inf
@@ -122,6 +119,10 @@ class Trainer:
 
     def advance(self) -> float:
         """Learn from the next batch; log, validate and save when it is time. Returns the loss, 1 where it stands."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * self._schedule(*group["span"])
+            for parameter in group["params"]:  # what stands still needs no gradient, which saves most of the time
+                parameter.requires_grad_(group["lr"] > 0)
         losses = self.batch(seeded_generator(self.config.seed, _TRAINING, self.step, device=self.device))
         self._update_reference(losses)
         reference = self._reference(losses.ebn0_db)
@@ -133,7 +134,6 @@ class Trainer:
         loss.backward()
         for group in self.optimizer.param_groups:
             nn.utils.clip_grad_norm_(group["params"], self.train.clip)
-            group["lr"] = group["peak"] * self._schedule(group["after"] * self.train.steps)
         self.optimizer.step()
         self.step += 1
         if self.step % self.train.log_every == 0:
@@ -154,21 +154,24 @@ class Trainer:
         bits = torch.randint(0, 2, shape, generator=generator, device=self.device, dtype=torch.uint8)
         symbols = self.link.modulator(bits, noise_var)
         received = self.channel(symbols, noise_var=noise_var, generator=generator)
-        weights = self.noise.weights
-
-        def loss(llr: Tensor) -> Tensor:
-            return torch.stack([bit_cross_entropy(*row) for row in zip(llr, bits, weights, strict=True)])
-
         if self.exact is None:
-            return Losses(loss(self.link.demapper(received, noise_var)), None, ebn0_db)
-        # Were both losses to move the points, the network's would hold them where it has learnt to demap them.
-        neural = loss(self.link.demapper(received.detach(), noise_var))
-        return Losses(neural, loss(self.exact(received, noise_var)), ebn0_db)
+            return Losses(self._loss(self.link.demapper(received, noise_var), bits), None, ebn0_db)
+        llr = self.exact(received, noise_var)
+        # The network learns the exact soft bits instead of the bits that were sent: the same expectation, with none of
+        # the chance of a bit whose symbol came to lie near a threshold. It does not move the points: it would hold them
+        # where it has learnt to demap them.
+        neural = self._loss(self.link.demapper(received.detach(), noise_var), torch.sigmoid(llr.detach()))
+        return Losses(neural, self._loss(llr, bits), ebn0_db)
 
-    def _schedule(self, start: float) -> float:
-        """Share of the peak learning rate: nothing before ``start``, a linear rise, a cosine to 0."""
-        done = (self.step + 1 - start) / max(1.0, self.train.steps - start)
-        if done <= 0:
+    def _loss(self, llr: Tensor, bits: Tensor) -> Tensor:
+        """Cross-entropy of each row, of ordinary noise."""
+        rows = zip(llr, bits, self.noise.weights, strict=True)
+        return torch.stack([bit_cross_entropy(*row) for row in rows])
+
+    def _schedule(self, start: float, end: float) -> float:
+        """Share of the peak learning rate between two shares of the steps: a linear rise, a cosine to 0."""
+        done = ((self.step + 0.5) / self.train.steps - start) / (end - start)
+        if not 0 < done < 1:
             return 0.0
         rise = min(1.0, done / self.train.warmup) if self.train.warmup else 1.0
         return rise * 0.5 * (1 + math.cos(math.pi * done))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -56,6 +56,7 @@ class OptimizerConfig(Config):
     points_after: float = Field(
         default=0.1, ge=0, lt=1, description="share of the steps that the demapper learns alone"
     )
+    points_until: float = Field(default=1.0, gt=0, le=1, description="share after which the points stand still")
     warmup: float = Field(default=0.02, ge=0, lt=1, description="share of the steps over which the rates rise")
     clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient of each of the two")
     points_learn_from: Literal["neural", "exact"] = Field(
@@ -75,6 +76,12 @@ class OptimizerConfig(Config):
         if not value[0] < value[1]:
             raise ValueError(f"{list(value)} is not [lowest, highest]")
         return value
+
+    @model_validator(mode="after")
+    def _in_order(self) -> OptimizerConfig:
+        if not self.points_after < self.points_until:
+            raise ValueError(f"points_after is {self.points_after}; it must be below points_until, {self.points_until}")
+        return self
 
 
 class TrainLinkConfig(Config):
