@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The network in Highway: this file is compiled once for every instruction set.
 //
-// Lanes are the outputs of a layer. Everything is one kind of product, C += A B with the rows of B and C
-// padded to whole vectors: forward A = x, B = W^T; back to the input A = gradient, B = W; back to the weights
-// A = gradient^T, B = x.
+// Everything is one kind of product, C = start + A B with the rows of B and C padded to whole vectors:
+// forward A = x, B = W^T; back to the input A = gradient, B = W; back to the weights A = gradient^T, B = x
+// or the transpose of that.
 #include "dense_kernels.h"
 #include "simd.h"
 #include "simd_config.h"
@@ -28,9 +28,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 constexpr std::size_t kLanes = hn::MaxLanes(D());
-constexpr std::size_t kRows = 128;                            // of a block
-constexpr std::size_t kTile = 4;                              // rows of C at a time
-constexpr std::size_t kWide = HWY_TARGET == HWY_AVX3 ? 4 : 2; // vectors of a row of C at a time
+constexpr std::size_t kRows = 128; // of a block
+constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86;
+constexpr std::size_t kSums = kManyRegisters ? 16 : 8; // vectors of C at a time, held in registers
+constexpr std::size_t kWide = kManyRegisters ? 4 : 2;  // of them in a row of C
 
 constexpr std::size_t Padded(std::size_t width)
 {
@@ -60,16 +61,22 @@ private:
     std::vector<float> d_data;
 };
 
-// kM rows and kN vectors of C += A B, with depth columns of A.
-template <std::size_t kM, std::size_t kN>
-HWY_INLINE void AddTile(const Strided& a, const float* HWY_RESTRICT b, std::size_t b_stride,
-                        std::size_t depth, float* HWY_RESTRICT c, std::size_t c_stride)
+// What the sums of a product begin with: rows that lie stride apart; with a stride of 0 all begin alike.
+struct Start {
+    const float* data;
+    std::size_t stride;
+};
+
+// kM rows and kN vectors of C = start + A B, with depth columns of A; kPositive: max(0, that).
+template <std::size_t kM, std::size_t kN, bool kPositive>
+HWY_INLINE void Tile(const Strided& a, const float* HWY_RESTRICT b, std::size_t b_stride, std::size_t depth,
+                     const Start& start, float* c, std::size_t c_stride)
 {
     const D d;
     V sum[kM][kN];
     for (std::size_t m = 0; m < kM; ++m)
         for (std::size_t v = 0; v < kN; ++v)
-            sum[m][v] = hn::LoadU(d, c + m * c_stride + v * kLanes);
+            sum[m][v] = hn::LoadU(d, start.data + m * start.stride + v * kLanes);
     for (std::size_t k = 0; k < depth; ++k) {
         V row[kN];
         for (std::size_t v = 0; v < kN; ++v)
@@ -81,31 +88,41 @@ HWY_INLINE void AddTile(const Strided& a, const float* HWY_RESTRICT b, std::size
         }
     }
     for (std::size_t m = 0; m < kM; ++m)
-        for (std::size_t v = 0; v < kN; ++v)
-            hn::StoreU(sum[m][v], d, c + m * c_stride + v * kLanes);
+        for (std::size_t v = 0; v < kN; ++v) {
+            const V value = kPositive ? hn::Max(hn::Zero(d), sum[m][v]) : sum[m][v]; // NaN stays
+            hn::StoreU(value, d, c + m * c_stride + v * kLanes);
+        }
 }
 
-template <std::size_t kN>
-HWY_INLINE void AddColumns(const Strided& a, const Rows& b, std::size_t depth, Rows& c, std::size_t count,
-                           std::size_t column)
+// Rows from m on: kM at a time, what is left by halves of it.
+template <std::size_t kM, std::size_t kN, bool kPositive>
+HWY_INLINE void Columns(const Strided& a, const Rows& b, std::size_t depth, const Start& start, Rows& c,
+                        std::size_t count, std::size_t column, std::size_t m = 0)
 {
-    std::size_t m = 0;
-    for (; m + kTile <= count; m += kTile)
-        AddTile<kTile, kN>({a.data + m * a.row, a.row, a.column}, b[0] + column, b.stride(), depth,
-                           c[m] + column, c.stride());
-    for (; m < count; ++m)
-        AddTile<1, kN>({a.data + m * a.row, a.row, a.column}, b[0] + column, b.stride(), depth, c[m] + column,
-                       c.stride());
+    for (; m + kM <= count; m += kM)
+        Tile<kM, kN, kPositive>({a.data + m * a.row, a.row, a.column}, b[0] + column, b.stride(), depth,
+                                {start.data + m * start.stride + column, start.stride}, c[m] + column,
+                                c.stride());
+    if constexpr (kM > 1)
+        Columns<kM / 2, kN, kPositive>(a, b, depth, start, c, count, column, m);
 }
 
-// The first count rows of C += A B.
-void AddProduct(const Strided& a, const Rows& b, std::size_t depth, Rows& c, std::size_t count)
+// The first count rows of C = start + A B. A tile has enough sums in flight to keep the multipliers busy.
+template <bool kPositive = false>
+void Product(const Strided& a, const Rows& b, std::size_t depth, const Start& start, Rows& c,
+             std::size_t count)
 {
     std::size_t column = 0;
     for (; column + kWide * kLanes <= c.stride(); column += kWide * kLanes)
-        AddColumns<kWide>(a, b, depth, c, count, column);
+        Columns<kSums / kWide, kWide, kPositive>(a, b, depth, start, c, count, column);
     for (; column < c.stride(); column += kLanes)
-        AddColumns<1>(a, b, depth, c, count, column);
+        Columns<kSums, 1, kPositive>(a, b, depth, start, c, count, column);
+}
+
+// C += A B.
+void AddProduct(const Strided& a, const Rows& b, std::size_t depth, Rows& c, std::size_t count)
+{
+    Product(a, b, depth, {c[0], c.stride()}, c, count);
 }
 
 void CopyIn(const float* from, std::size_t count, std::size_t width, Rows& to)
@@ -136,23 +153,26 @@ struct Layer {
             for (std::size_t i = 0; i < inputs; ++i)
                 forward[i][o] = backward[o][i] = layer.weight[o * inputs + i];
     }
+
+    // Gradients to the weights are summed up as [inputs][outputs] where that has less padding.
+    bool transposed() const { return inputs * Padded(outputs) < outputs * Padded(inputs); }
 };
 
 // Fills what goes into each layer, and what comes out of the last, of a block of rows.
 void RunBlock(std::vector<Layer>& layers, const float* x, std::size_t count, Rows* out)
 {
-    const D d;
     CopyIn(x, count, layers.front().inputs, layers.front().in);
     for (std::size_t l = 0; l < layers.size(); ++l) {
         const bool last = l + 1 == layers.size();
         if (last && !out)
             return;
         Rows& to = last ? *out : layers[l + 1].in;
-        for (std::size_t r = 0; r < count; ++r)
-            std::copy_n(layers[l].bias[0], to.stride(), to[r]);
-        AddProduct(layers[l].in.as_is(), layers[l].forward, layers[l].inputs, to, count);
-        for (std::size_t i = 0; !last && i < count * to.stride(); i += kLanes)
-            hn::StoreU(hn::Max(hn::Zero(d), hn::LoadU(d, to[0] + i)), d, to[0] + i); // NaN stays
+        const Start bias{layers[l].bias[0], 0};
+        const Strided in = layers[l].in.as_is();
+        if (last)
+            Product(in, layers[l].forward, layers[l].inputs, bias, to, count);
+        else
+            Product<true>(in, layers[l].forward, layers[l].inputs, bias, to, count);
     }
 }
 
@@ -174,13 +194,18 @@ void Backward(const std::vector<DenseLayer>& network, const float* x, const floa
     const D d;
     std::vector<Layer> layers(network.begin(), network.end());
     const std::size_t inputs = layers.front().inputs, outputs = layers.back().outputs;
+    std::size_t widest = 0;
     std::vector<Rows> to_weight, to_bias, from; // from: gradients of a block to what comes out of each layer
     for (const auto& layer : layers) {
-        to_weight.emplace_back(layer.outputs, layer.inputs);
+        if (layer.transposed())
+            to_weight.emplace_back(layer.inputs, layer.outputs);
+        else
+            to_weight.emplace_back(layer.outputs, layer.inputs);
         to_bias.emplace_back(1, layer.outputs);
+        widest = std::max(widest, layer.inputs);
         from.emplace_back(kRows, layer.outputs);
     }
-    Rows to_block(kRows, inputs);
+    Rows to_block(kRows, inputs), nothing(1, widest);
     for (std::size_t at = 0; at < n; at += kRows) {
         const std::size_t count = std::min(kRows, n - at);
         RunBlock(layers, x + at * inputs, count, nullptr);
@@ -191,12 +216,14 @@ void Backward(const std::vector<DenseLayer>& network, const float* x, const floa
                 for (std::size_t i = 0; i < from[l].stride(); i += kLanes)
                     hn::StoreU(hn::Add(hn::LoadU(d, to_bias[l][0] + i), hn::LoadU(d, from[l][r] + i)), d,
                                to_bias[l][0] + i);
-            AddProduct(from[l].transposed(), layer.in, count, to_weight[l], layer.outputs);
+            if (layer.transposed())
+                AddProduct(layer.in.transposed(), from[l], count, to_weight[l], layer.inputs);
+            else
+                AddProduct(from[l].transposed(), layer.in, count, to_weight[l], layer.outputs);
             if (l == 0 && !to_x)
                 break;
             Rows& to = l == 0 ? to_block : from[l - 1];
-            std::fill_n(to[0], count * to.stride(), 0.0f);
-            AddProduct(from[l].as_is(), layer.backward, layer.outputs, to, count);
+            Product(from[l].as_is(), layer.backward, layer.outputs, {nothing[0], 0}, to, count);
             for (std::size_t i = 0; l > 0 && i < count * to.stride(); i += kLanes) {
                 const auto shut = hn::Le(hn::LoadU(d, layer.in[0] + i), hn::Zero(d));
                 hn::StoreU(hn::IfThenZeroElse(shut, hn::LoadU(d, to[0] + i)), d, to[0] + i);
@@ -209,7 +236,8 @@ void Backward(const std::vector<DenseLayer>& network, const float* x, const floa
         for (std::size_t o = 0; o < layers[l].outputs; ++o) {
             to_layers[l].bias[o] += to_bias[l][0][o];
             for (std::size_t i = 0; i < layers[l].inputs; ++i)
-                to_layers[l].weight[o * layers[l].inputs + i] += to_weight[l][o][i];
+                to_layers[l].weight[o * layers[l].inputs + i] +=
+                    layers[l].transposed() ? to_weight[l][i][o] : to_weight[l][o][i];
         }
 }
 

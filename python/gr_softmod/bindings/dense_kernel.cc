@@ -21,6 +21,8 @@ namespace
 using Floats = py::array_t<float, py::array::c_style>;
 using Matrices = std::vector<Floats>;
 
+constexpr std::size_t worth_a_thread = 2048; // rows: each costs as much as a dozen symbols of a demapper
+
 softmod::DenseNetwork network_of(const Matrices& weights, const Matrices& biases)
 {
     if (weights.size() != biases.size())
@@ -55,9 +57,12 @@ void forward(const Floats& x, const Matrices& weights, const Matrices& biases, F
     const auto* from = x.data();
     auto* to = y.mutable_data();
     py::gil_scoped_release release;
-    softmod::spread(n, threads, [&](std::size_t at, std::size_t count) {
-        network.forward(from + at * network.inputs(), count, to + at * network.outputs());
-    });
+    softmod::spread(
+        n, threads,
+        [&](std::size_t at, std::size_t count) {
+            network.forward(from + at * network.inputs(), count, to + at * network.outputs());
+        },
+        worth_a_thread);
 }
 
 void backward(const Floats& grad, const Floats& x, const Matrices& weights, const Matrices& biases,
@@ -79,24 +84,27 @@ void backward(const Floats& grad, const Floats& x, const Matrices& weights, cons
     auto* out = to_x ? to_x->mutable_data() : nullptr;
     std::mutex adding;
     py::gil_scoped_release release;
-    softmod::spread(n, threads, [&](std::size_t at, std::size_t count) {
-        std::vector<std::vector<float>> sums;
-        std::vector<softmod::DenseGradient> own;
-        for (std::size_t l = 0; l < network.depth(); ++l) {
-            sums.emplace_back(weights[l].size());
-            sums.emplace_back(biases[l].size());
-            own.push_back({sums[2 * l].data(), sums[2 * l + 1].data()});
-        }
-        network.backward(from_x + at * network.inputs(), from_grad + at * network.outputs(), count,
-                         out ? out + at * network.inputs() : nullptr, own);
-        const std::lock_guard lock(adding);
-        for (std::size_t l = 0; l < network.depth(); ++l) {
-            for (std::size_t i = 0; i < sums[2 * l].size(); ++i)
-                whole[l].weight[i] += sums[2 * l][i];
-            for (std::size_t i = 0; i < sums[2 * l + 1].size(); ++i)
-                whole[l].bias[i] += sums[2 * l + 1][i];
-        }
-    });
+    softmod::spread(
+        n, threads,
+        [&](std::size_t at, std::size_t count) {
+            std::vector<std::vector<float>> sums;
+            std::vector<softmod::DenseGradient> own;
+            for (std::size_t l = 0; l < network.depth(); ++l) {
+                sums.emplace_back(weights[l].size());
+                sums.emplace_back(biases[l].size());
+                own.push_back({sums[2 * l].data(), sums[2 * l + 1].data()});
+            }
+            network.backward(from_x + at * network.inputs(), from_grad + at * network.outputs(), count,
+                             out ? out + at * network.inputs() : nullptr, own);
+            const std::lock_guard lock(adding);
+            for (std::size_t l = 0; l < network.depth(); ++l) {
+                for (std::size_t i = 0; i < sums[2 * l].size(); ++i)
+                    whole[l].weight[i] += sums[2 * l][i];
+                for (std::size_t i = 0; i < sums[2 * l + 1].size(); ++i)
+                    whole[l].bias[i] += sums[2 * l + 1][i];
+            }
+        },
+        worth_a_thread);
 }
 
 } // namespace

@@ -13,9 +13,8 @@ namespace softmod
 // Runs work(first, count) on pieces of n symbols, as many as threads and as are worth a thread's start. To be
 // called without the GIL.
 template <typename Work>
-void spread(std::size_t n, unsigned threads, Work&& work)
+void spread(std::size_t n, unsigned threads, Work&& work, std::size_t worth_a_thread = 16384)
 {
-    constexpr std::size_t worth_a_thread = 16384;
     const std::size_t pieces = std::clamp<std::size_t>(n / worth_a_thread, 1, std::max(threads, 1u));
     const auto first = [&](std::size_t piece) { return n * piece / pieces; };
     std::vector<std::thread> others;
