@@ -9,6 +9,7 @@ import torch
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = [
+    "modem",
     "complexnn",
     "mimo",
     "pulse_and_channel",

@@ -24,7 +24,8 @@ class Rate(NamedTuple):
 
     @property
     def interval(self) -> tuple[float, float]:
-        return float(self.value - self.half_width), float(self.value + self.half_width)
+        value = self.value.detach()
+        return float(value - self.half_width), float(value + self.half_width)
 
 
 def bit_cross_entropy(llr: Tensor, bits: Tensor, weights: Tensor | None = None) -> Tensor:
