@@ -158,6 +158,31 @@ def test_kinds_and_channels(tmp_path: Path, kind: str, channel: dict) -> None:
     assert bool(moved) == (kind != "fixed")
 
 
+def test_points_stand_still_and_the_network_learns_on(tmp_path: Path) -> None:
+    overrides = ["train.points_after=0", "train.points_until=0.5", "train.points_learn_from=exact"]
+    config = load_config(TrainLinkConfig, SMALL, overrides)
+    trainer = Trainer(config, RunDir.create(tmp_path / "run", config))
+    found = []
+    for _ in range(config.train.steps):
+        trainer.advance()
+        network = [parameter.detach().clone() for parameter in trainer.link.demapper.parameters()]
+        found.append((trainer._points(), network))
+    half = config.train.steps // 2
+    moved = [bool((a[0] != b[0]).any()) for a, b in zip(found[:-1], found[1:], strict=True)]
+    assert moved == [True] * (half - 1) + [False] * half
+    assert all(bool((a != b).any()) for a, b in zip(found[-2][1], found[-1][1], strict=True))
+
+
+def test_the_network_learns_exact_soft_bits_where_they_are_known(tmp_path: Path) -> None:
+    """Their cross-entropy has the expectation of that of the bits that were sent."""
+    config = load_config(TrainLinkConfig, SMALL, ["train.points_learn_from=exact", "train.symbols=4096"])
+    trainer = Trainer(config, RunDir.create(tmp_path / "run", config))
+    trainer.link.demapper = trainer.exact
+    losses = trainer.batch(torch.Generator().manual_seed(0))
+    assert losses.exact is not None
+    torch.testing.assert_close(losses.neural, losses.exact, rtol=0.15, atol=1e-4)
+
+
 def test_gradients_reach_both_ends_through_the_channel(tmp_path: Path) -> None:
     config = load_config(TrainLinkConfig, SMALL | {"channel": IMPAIRED})
     trainer = Trainer(config, RunDir.create(tmp_path / "run", config))
@@ -195,6 +220,7 @@ def test_damaged_weights(trained: RunDir) -> None:
         ("constellation.start=17qam", "there is no constellation '17qam'"),
         ("constellation.kind=free", "constellation.kind: must be 'fixed', 'trainable' or 'conditioned'"),
         ("demapper.activation=step", "demapper.activation: must be"),
+        ("train.points_until=0.05", "points_after is 0.1; it must be below points_until, 0.05"),
         ("train.ebn0_db=[9, 3]", "train.ebn0_db: [9.0, 3.0] is not [lowest, highest]"),
         ("channel={rapp: {}}", "channel: there must be an awgn"),
         ("channel={awgn: {noise_var: 1}}", "channel: awgn takes its noise_var"),
