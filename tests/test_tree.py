@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-CODE = {".py", ".cc", ".h", ".yml", ".yaml", ".cmake", ".toml", ".sh"}
+CODE = {".py", ".cc", ".h", ".yml", ".yaml", ".cmake", ".toml", ".sh", ".grc", ".lock"}
 
 
 def tracked() -> list[Path]:
@@ -39,3 +39,12 @@ def test_every_dependency_is_pinned_and_has_its_reason() -> None:
     assert names <= pinned, f"not in requirements.lock: {sorted(names - pinned)}"
     without_reason = [name for name in names if f"`{name}`" not in reasons]
     assert not without_reason, f"no reason in docs/dependencies.md: {without_reason}"
+
+
+def test_results_name_no_place_on_the_machine_that_measured() -> None:
+    found = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "benchmarks" / "results").glob("*.json")
+        if any(f'"{place}/' in path.read_text() for place in ("/work", "/home", "/root", "/tmp", "/mnt"))
+    ]
+    assert not found
