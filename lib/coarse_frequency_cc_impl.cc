@@ -2,7 +2,6 @@
 #include "coarse_frequency_cc_impl.h"
 
 #include "keys.h"
-#include "settings.h"
 
 #include <gnuradio/io_signature.h>
 
@@ -20,24 +19,21 @@ constexpr std::size_t CHUNK = 1024; // samples taken in at a time
 coarse_frequency_cc::sptr coarse_frequency_cc::make(unsigned samples_per_symbol, double symbol_rate,
                                                     double max_offset, double excess_bandwidth, double slew)
 {
-    checked_symbol_rate(symbol_rate);
-    return gnuradio::make_block_sptr<coarse_frequency_cc_impl>(
-        symbol_rate, ::softmod::CoarseFrequencyConfig{samples_per_symbol, excess_bandwidth,
-                                                      max_offset / symbol_rate, slew});
+    return gnuradio::make_block_sptr<coarse_frequency_cc_impl>(::softmod::CoarseFrequencyConfig{
+        samples_per_symbol, excess_bandwidth, symbol_rate, max_offset, slew});
 }
 
-coarse_frequency_cc_impl::coarse_frequency_cc_impl(double symbol_rate,
-                                                   const ::softmod::CoarseFrequencyConfig& config)
+coarse_frequency_cc_impl::coarse_frequency_cc_impl(const ::softmod::CoarseFrequencyConfig& config)
     : gr::block("coarse_frequency_cc", gr::io_signature::make(1, 1, sizeof(gr_complex)),
                 gr::io_signature::make(1, 1, sizeof(gr_complex))),
-      d_coarse(config), d_symbol_rate(symbol_rate)
+      d_coarse(config)
 {
     set_tag_propagation_policy(TPP_CUSTOM); // samples may be held back for longer than the scheduler looks
 }
 
 double coarse_frequency_cc_impl::frequency() const
 {
-    return d_locked([&] { return d_coarse.frequency() * d_symbol_rate; });
+    return d_locked([&] { return d_coarse.frequency(); });
 }
 
 bool coarse_frequency_cc_impl::found() const
@@ -72,7 +68,7 @@ int coarse_frequency_cc_impl::general_work(int noutput_items, gr_vector_int& nin
     for (const auto& mark : d_marks) {
         gr::tag_t tag;
         tag.key = keys::coarse_frequency;
-        tag.value = pmt::from_double(mark.frequency * d_symbol_rate);
+        tag.value = pmt::from_double(mark.frequency);
         tag.srcid = alias_pmt();
         d_tags.push(tag, mark.sample);
     }

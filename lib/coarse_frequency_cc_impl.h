@@ -13,7 +13,7 @@ namespace gr::softmod
 class coarse_frequency_cc_impl : public coarse_frequency_cc
 {
 public:
-    coarse_frequency_cc_impl(double symbol_rate, const ::softmod::CoarseFrequencyConfig& config);
+    explicit coarse_frequency_cc_impl(const ::softmod::CoarseFrequencyConfig& config);
 
     double frequency() const override;
     bool found() const override;
@@ -25,7 +25,6 @@ public:
 private:
     OneLock d_locked;
     ::softmod::CoarseFrequency d_coarse;
-    const double d_symbol_rate;
     std::vector<gr_complex> d_ready; // samples that found no room yet
     std::vector<::softmod::CoarseFrequency::Mark> d_marks;
     std::vector<gr::tag_t> d_window;

@@ -4,7 +4,8 @@
     python rtl_tcp_emulator.py SAMPLES.cu8 [--port 0] [--ending close|reset|none|repeat] [--silent]
 
 ``--ending`` says what follows the last sample: the connection is closed or reset, nothing, or the file once more for as
-long as the client listens. Prints its port as the first line. One client; when the connection has ended it prints, as JSON, what it was told.
+long as the client listens. Prints its port as the first line. One client; when the connection has ended it prints, as
+JSON, what it was told.
 
 Protocol (rtl_tcp.c of osmocom's rtl-sdr): the server sends 12 bytes, "RTL0", tuner type and number of gains (big
 endian), then unsigned 8 bit I and Q; the client sends commands of 5 bytes, a code and a big endian value.

@@ -20,6 +20,7 @@ constexpr float AVERAGING = 0.25f; // share of the newest spectrum
 constexpr double CLEAR = 1.3;      // power density in the signal's band over that beside it
 constexpr double BESIDE = 0.25;    // cycles a symbol on either side of the signal that count as beside it
 constexpr double FAR = 0.06;       // cycles a symbol: as far as a loop for 8-PSK may be off
+constexpr double SPREAD = 0.08;    // cycles a symbol: an estimate of max_offset may be that much beyond it
 constexpr unsigned GIVE_UP = 4;    // looks without a signal
 constexpr unsigned JUMP = 2;       // looks that see it far away
 
@@ -31,10 +32,12 @@ const CoarseFrequencyConfig& checked(const CoarseFrequencyConfig& c)
     if (!(c.excess_bandwidth > 0 && c.excess_bandwidth <= 1))
         fail("excess_bandwidth is " + std::to_string(c.excess_bandwidth) +
              "; it must be above 0 and at most 1");
-    const double widest = 0.5 * c.samples_per_symbol - (1 + c.excess_bandwidth) / 2;
+    if (!(c.symbol_rate > 0 && std::isfinite(c.symbol_rate)))
+        fail("symbol_rate is " + std::to_string(c.symbol_rate) + "; it must be positive and finite");
+    const double widest = (0.5 * c.samples_per_symbol - (1 + c.excess_bandwidth) / 2) * c.symbol_rate;
     if (!(c.max_offset > 0 && c.max_offset <= widest))
         fail("max_offset is " + std::to_string(c.max_offset) + "; it must be above 0 and at most " +
-             std::to_string(widest) + " cycles a symbol");
+             std::to_string(widest) + ", where the signal's edge meets half the sample rate");
     if (!(c.slew >= 0 && std::isfinite(c.slew)))
         fail("slew is " + std::to_string(c.slew) + "; it must be 0 or positive and finite");
     return c;
@@ -88,7 +91,7 @@ void CoarseFrequency::look(std::vector<Complex>& out, std::vector<Mark>& marks)
     if (!d_found) {
         if (now.clear)
             d_found = true, d_far = 0, d_frequency = d_target = now.frequency;
-        marks.push_back({d_put_out, d_frequency});
+        marks.push_back({d_put_out, frequency()});
         turn(d_samples.data(), d_samples.size(), out);
         return;
     }
@@ -102,7 +105,7 @@ void CoarseFrequency::look(std::vector<Complex>& out, std::vector<Mark>& marks)
         if (d_far == JUMP)
             d_far = 0, d_frequency = d_target = now.frequency, d_average = newest;
     }
-    marks.push_back({d_put_out, d_frequency});
+    marks.push_back({d_put_out, frequency()});
 }
 
 std::vector<float> CoarseFrequency::spectrum() const
@@ -133,7 +136,8 @@ CoarseFrequency::Estimate CoarseFrequency::estimate(const std::vector<float>& sp
             sum += d_shape[bin + reach] * at(offset + bin);
         return sum;
     };
-    const auto furthest = static_cast<std::ptrdiff_t>(d_config.max_offset * BINS_PER_SYMBOL_RATE) + 1;
+    const double range = d_config.max_offset / d_config.symbol_rate + SPREAD;
+    const auto furthest = static_cast<std::ptrdiff_t>(range * BINS_PER_SYMBOL_RATE);
     std::ptrdiff_t best = -furthest;
     double most = covered(best);
     for (std::ptrdiff_t offset = best + 1; offset <= furthest; ++offset) {

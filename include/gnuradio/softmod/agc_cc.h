@@ -23,10 +23,14 @@ class SOFTMOD_API agc_cc : virtual public gr::sync_block
 public:
     typedef std::shared_ptr<agc_cc> sptr;
 
-    //! \param length samples, at least 16. \throws std::invalid_argument otherwise.
+    /*!
+     * \param length samples that the power is averaged over, at least 16.
+     * \throws std::invalid_argument a parameter is out of its range.
+     */
     static sptr make(unsigned length = 1024);
 
-    virtual float gain() const = 0; //!< of the latest sample
+    //! What the latest sample was multiplied by.
+    virtual float gain() const = 0;
 };
 
 } // namespace gr::softmod

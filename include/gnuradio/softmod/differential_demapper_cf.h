@@ -28,12 +28,18 @@ public:
 
     /*!
      * \param constellation PSK points by label.
-     * \param noise_var positive and finite.
-     * \throws std::invalid_argument with one sentence.
+     * \param noise_var E|n|^2 of the complex noise where E|s|^2 = 1; positive and finite.
+     * \throws std::invalid_argument a parameter is out of its range.
      */
     static sptr make(const std::vector<gr_complex>& constellation, double noise_var = 1.0);
 
+    /*!
+     * Holds until a tag or a message says otherwise.
+     * \param noise_var E|n|^2 of the complex noise where E|s|^2 = 1; positive and finite.
+     * \throws std::invalid_argument a parameter is out of its range.
+     */
     virtual void set_noise_var(double noise_var) = 0;
+    //! E|n|^2 that the next symbol without a tag is demapped with.
     virtual double noise_var() const = 0;
 };
 

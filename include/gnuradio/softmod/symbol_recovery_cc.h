@@ -35,16 +35,25 @@ public:
      * \param equalizer_taps 1: none, and one sample a symbol; odd and more: two samples a symbol.
      * \param loop_bandwidth noise bandwidth of the carrier loop over the symbol rate, in (0, 0.2].
      * \param acquisition symbols that one search for the carrier looks at, a power of two from 64 to 16384;
-     * 0: what the constellation needs. \throws std::invalid_argument with one sentence.
+     *        0: what the constellation needs.
+     * \throws std::invalid_argument a parameter is out of its range.
      */
     static sptr make(const std::vector<gr_complex>& constellation, double rotation = 0.0,
                      double symbol_rate = 1.0, unsigned equalizer_taps = 1, double loop_bandwidth = 0.01,
                      unsigned acquisition = 0);
 
+    /*!
+     * \param loop_bandwidth noise bandwidth of the carrier loop over the symbol rate, in (0, 0.2].
+     * \throws std::invalid_argument a parameter is out of its range.
+     */
     virtual void set_loop_bandwidth(double loop_bandwidth) = 0;
+    //! Whether the carrier is found.
     virtual bool locked() const = 0;
-    virtual double frequency() const = 0; //!< offset of the carrier, in the unit of symbol_rate
-    virtual double noise_var() const = 0; //!< E|n|^2 around the latest symbols, by soft decisions
+    //! Offset of the carrier, in the unit of symbol_rate.
+    virtual double frequency() const = 0;
+    //! E|n|^2 around the latest symbols, by soft decisions; 100 without lock.
+    virtual double noise_var() const = 0;
+    //! Turns by 2 pi / symmetry leave the constellation as it is.
     virtual unsigned symmetry() const = 0;
 };
 

@@ -26,15 +26,21 @@ public:
      * \param largest_clock_error as a share of the symbol rate, up to 0.05.
      * \param acquisition symbols that one search looks at, a power of two from 128 to 16384;
      *        0: what the excess bandwidth needs.
-     * \throws std::invalid_argument with one sentence.
+     * \throws std::invalid_argument a parameter is out of its range.
      */
     static sptr make(double excess_bandwidth = 0.35, double loop_bandwidth = 0.002,
                      unsigned outputs_per_symbol = 1, double largest_clock_error = 0.005,
                      unsigned acquisition = 0);
 
+    /*!
+     * \param loop_bandwidth noise bandwidth of the loop over the symbol rate, in (0, 0.1].
+     * \throws std::invalid_argument a parameter is out of its range.
+     */
     virtual void set_loop_bandwidth(double loop_bandwidth) = 0;
+    //! Whether the symbol clock is found.
     virtual bool locked() const = 0;
-    virtual double clock_error() const = 0; //!< of a symbol's duration, as a share of it
+    //! How much longer a symbol is than 4 samples, as a share of it.
+    virtual double clock_error() const = 0;
 };
 
 } // namespace gr::softmod
