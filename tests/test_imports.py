@@ -18,6 +18,7 @@ FORBIDDEN = {
     "conventions": GNURADIO | {"torch", "zmq"},
     "constellation": {"torch", "zmq"},
     "run_dir": GNURADIO | {"torch", "zmq"},
+    "model_file": GNURADIO | {"torch", "zmq"},
     "modem": GNURADIO | {"zmq", "gr_softmod.blocks"},
     "classifier": GNURADIO | {"zmq", "gr_softmod.blocks"},
     "hooks": GNURADIO | {"torch", "gr_softmod.blocks", "gr_softmod.modem"},
@@ -90,7 +91,15 @@ def test_blocks_import_torch_nowhere_at_module_level() -> None:
             "gnuradio",
             ["gr_softmod.modem", "gr_softmod.constellation", "gr_softmod.bindings._kernels", "gr_softmod.cli"],
         ),
-        ("torch", ["gr_softmod.constellation", "gr_softmod.bindings._kernels", "gr_softmod.cli"]),
+        (
+            "torch",
+            [
+                "gr_softmod.constellation",
+                "gr_softmod.classifier.integer",
+                "gr_softmod.bindings._kernels",
+                "gr_softmod.cli",
+            ],
+        ),
     ],
 )
 def test_imports_with_a_package_absent(blocked: str, modules: list[str]) -> None:

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From bytes that anyone may have made to a ModelFile that holds together, or to one sentence of why not."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gr_softmod.conventions import CONVENTIONS_VERSION
+from gr_softmod.model_file.checks import check_document, check_keys, check_tensors, tensor_of
+from gr_softmod.model_file.container import MAX_FILE, Fault, is_integer, packed_length, parse, parse_json, unpack_bits
+from gr_softmod.model_file.model import FEATURE_SET, FORMAT, HASH, ModelFile, ModelFileError, canonical, digest
+from gr_softmod.model_file.nodes import MAX_NODES, ModelNode, node_tensors
+
+_KEYS = (
+    "class_names", "conventions", "features", "format", "hash", "input", "kind", "name", "nodes", "parity",
+    "temperature", "trained_on",
+)  # fmt: skip
+
+
+def read(source: str | Path | bytes) -> ModelFile:
+    """Read and check a file, or the bytes of one. Runs no code of the file's.
+
+    Raises:
+        ModelFileError: it is refused; the sentence names the file and the fault.
+        OSError: it cannot be opened.
+    """
+    try:
+        if isinstance(source, bytes):
+            return _from_bytes(source)
+        with open(source, "rb") as file:
+            return _from_bytes(file.read(MAX_FILE + 1))
+    except Fault as fault:
+        raise ModelFileError(f"{'model' if isinstance(source, bytes) else source}: {fault}") from None
+
+
+def _from_bytes(data: bytes) -> ModelFile:
+    text, stored = parse(data)
+    document = parse_json(text, "the document")
+    check_keys(document, _KEYS, "the document")
+    for key, value in (("format", FORMAT), ("conventions", CONVENTIONS_VERSION), ("kind", "classifier")):
+        if document[key] != value or isinstance(document[key], bool | float):
+            raise Fault(f"has {key} {repr(document[key])[:32]}; this version reads {value!r}")
+    if HASH.findall(text) != [document["hash"]]:
+        raise Fault("has no hash of 64 hexadecimal digits")
+    if digest(HASH.sub("", text), stored) != document["hash"]:
+        raise Fault("does not have the content that its hash says; it is damaged or was edited")
+    if canonical(document) != text:
+        raise Fault("has a document that is not in the form that is hashed (keys sorted, no spaces)")
+    input_, parity, nodes = document["input"], document["parity"], document["nodes"]
+    check_keys(input_, ("frame_length", "normalisation", "remove_mean"), "'input'")
+    if input_["normalisation"] != "rms":
+        raise Fault(f"has the normalisation {str(input_['normalisation'])[:32]!r}; known: 'rms'")
+    if parity is not None:
+        check_keys(parity, ("logits",), "'parity'")
+    if not isinstance(nodes, list) or len(nodes) > MAX_NODES:
+        raise Fault(f"has nodes that are no list of at most {MAX_NODES}")
+    model = ModelFile(
+        name=document["name"],
+        class_names=_list(document["class_names"], "class_names"),
+        frame_length=input_["frame_length"],
+        nodes=tuple(ModelNode.from_dict(node) for node in nodes),
+        tensors=stored,
+        feature_names=_feature_names(document["features"]),
+        remove_mean=input_["remove_mean"],
+        temperature=document["temperature"],
+        trained_on=document["trained_on"],
+        parity_logits=_list(parity["logits"], "parity logits") if parity is not None else (),
+        conventions=document["conventions"],
+    )
+    check_document(model)
+    object.__setattr__(model, "tensors", _unpacked(model))
+    check_tensors(model)
+    return model
+
+
+def _unpacked(model: ModelFile) -> dict[str, Any]:
+    """The tensors with weights of 2 to 7 bits in their shapes."""
+    tensors = dict(model.tensors)
+    for node, key, name, shape in node_tensors(model.nodes, model.shapes()):
+        if key == "weight" and node.bits < 8:
+            count = math.prod(shape)
+            packed = tensor_of(tensors, name, np.uint8, (packed_length(count, node.bits),))
+            try:
+                tensors[name] = unpack_bits(packed, node.bits, count).reshape(shape)
+            except Fault as fault:
+                raise Fault(f"tensor {name!r}: {fault}") from None
+    return tensors
+
+
+def _list(value: Any, what: str) -> tuple[Any, ...]:
+    if not isinstance(value, list) or not value:
+        raise Fault(f"has {what} that are no list")
+    return tuple(value)
+
+
+def _feature_names(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    check_keys(value, ("names", "set"), "'features'")
+    if value["set"] != FEATURE_SET or not is_integer(value["set"]):
+        raise Fault(f"has feature set {str(value['set'])[:32]}; this version knows {FEATURE_SET}")
+    return _list(value["names"], "feature names")
