@@ -5,6 +5,7 @@ Every source has ``class_names``, ``frame_length``, ``batch(index, size, split)`
 """
 
 from gr_softmod.classifier.data.batch import SPLITS, Batch, FrameSource, Split
+from gr_softmod.classifier.data.config import DataConfig
 from gr_softmod.classifier.data.synthetic import SyntheticFrames
 
-__all__ = ["SPLITS", "Batch", "FrameSource", "Split", "SyntheticFrames"]
+__all__ = ["SPLITS", "Batch", "DataConfig", "FrameSource", "Split", "SyntheticFrames"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -22,6 +23,9 @@ from gr_softmod.conventions import CLASS_NAMES
 LEAD_IN, LEAD_OUT = 160, 96
 
 
+Receive: TypeAlias = Callable[[Signals, Tensor, Tensor, tuple[float, ...], int, Draw], Tensor]
+
+
 @dataclass(frozen=True)
 class Preset:
     """One world.
@@ -31,27 +35,30 @@ class Preset:
         class_names: the classes it has.
         snr_db: start, stop and step of its grid.
         transmitters: what is sent.
-        receive: (signals, is_noise [B, 1], snr_db [B, 1], frame_length, draw) to frames complex64 [B, N].
+        delay_spread: of echoes in symbols, each equally likely; empty where the preset has ranges of its own.
+        receive: (signals, is_noise [B, 1], snr_db [B, 1], delay_spread, frame_length, draw) to frames complex64 [B, N].
     """
 
     code: int
     class_names: tuple[str, ...]
     snr_db: tuple[float, float, float]
     transmitters: Transmitters
-    receive: Callable[[Signals, Tensor, Tensor, int, Draw], Tensor]
+    delay_spread: tuple[float, ...]
+    receive: Receive
 
 
 # --- radioml2018: O'Shea, Roy, Clancy, "Over-the-air deep learning based radio signal classification", 2018, Table I --
 
-#: Delay spreads in symbols of 8 samples, and what the paper leaves open: how many paths there are.
-DELAY_SPREADS: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 4.0)
+#: What the paper leaves open: how many paths there are.
 PATHS = 4
 _SAMPLES_PER_SYMBOL = 8
 _CLOCK_SIGMA = 1e-4
 
 
-def _receive_radioml2018(signals: Signals, is_noise: Tensor, snr_db: Tensor, length: int, draw: Draw) -> Tensor:
-    spread = draw.choice(DELAY_SPREADS) * _SAMPLES_PER_SYMBOL
+def _receive_radioml2018(
+    signals: Signals, is_noise: Tensor, snr_db: Tensor, delay_spread: tuple[float, ...], length: int, draw: Draw
+) -> Tensor:
+    spread = draw.choice(delay_spread) * _SAMPLES_PER_SYMBOL
     # Rayleigh-distributed delays and gains; the first path to arrive is the frame's time, none is later than LEAD_IN.
     delay = spread * (-2 * torch.log1p(-draw.uniform(columns=PATHS))).sqrt()
     delay = (delay - delay.amin(1, keepdim=True)).clamp(max=LEAD_IN - on.FADE)
@@ -78,6 +85,7 @@ RADIOML2018 = Preset(
         audio_bandwidth=(3e3, 10e3),
         deviation=(3e3, 25e3),
     ),
+    delay_spread=(0.0, 0.5, 1.0, 2.0, 4.0),
     receive=_receive_radioml2018,
 )
 
@@ -85,7 +93,9 @@ RADIOML2018 = Preset(
 # --- field: what cheap receivers give ---------------------------------------------------------------------------------
 
 
-def _receive_field(signals: Signals, is_noise: Tensor, snr_db: Tensor, length: int, draw: Draw) -> Tensor:
+def _receive_field(
+    signals: Signals, is_noise: Tensor, snr_db: Tensor, delay_spread: tuple[float, ...], length: int, draw: Draw
+) -> Tensor:
     total = signals.samples.shape[1]
     ours = on.unit_power(signals.samples)
     # Half the frames have echoes: a direct path and three weaker ones, most within half a symbol.
@@ -155,6 +165,7 @@ FIELD = Preset(
         audio_bandwidth=(2.5e3, 12e3),
         deviation=(2e3, 75e3),
     ),
+    delay_spread=(),
     receive=_receive_field,
 )
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from gr_softmod.classifier.data.batch import Batch, Split, check_request, random_stream
@@ -30,6 +32,8 @@ class SyntheticFrames:
         snr_db: start, stop and step of the grid of SNRs; default: the preset's.
         seed: not negative.
         device: where the frames are made. Streams of CPU and GPU differ.
+        delay_spread: of the echoes of ``radioml2018``, in symbols from 0 to 4, each equally likely; default: 0,
+            0.5, 1, 2 and 4 as in the paper.
     Raises:
         ValueError: an argument is out of its range; the message names what is allowed.
     """
@@ -37,11 +41,13 @@ class SyntheticFrames:
     def __init__(
         self,
         preset: str = "radioml2018",
-        class_names: tuple[str, ...] | list[str] | None = None,
+        class_names: Sequence[str] | None = None,
         frame_length: int = 1024,
         snr_db: tuple[float, float, float] | None = None,
         seed: int = 1,
         device: torch.device | str = "cpu",
+        *,
+        delay_spread: Sequence[float] | None = None,
     ) -> None:
         if preset not in PRESETS:
             raise ValueError(f"there is no preset {preset!r}; there are {', '.join(PRESETS)}")
@@ -56,6 +62,13 @@ class SyntheticFrames:
         if unknown or not self.class_names or len(set(self.class_names)) < len(self.class_names):
             problem = f"there is no class {unknown[0]!r}" if unknown else f"class_names are {self.class_names}"
             raise ValueError(f"{problem}; each must be one of {', '.join(KNOWN_CLASSES)}, once")
+        self.delay_spread = self._preset.delay_spread if delay_spread is None else tuple(delay_spread)
+        if delay_spread is not None and not (self._preset.delay_spread and delay_spread):
+            raise ValueError(
+                f"delay_spread is {delay_spread}; preset radioml2018 alone takes it, with at least one value"
+            )
+        if not all(0 <= spread <= 4 for spread in self.delay_spread):
+            raise ValueError(f"delay_spread is {delay_spread}; each must lie in 0 .. 4 symbols")
         self.snr_grid = snr_grid(*(self._preset.snr_db if snr_db is None else snr_db))
 
     def count(self, split: Split) -> int | None:
@@ -83,5 +96,5 @@ class SyntheticFrames:
             self.class_names, labels, self.frame_length + LEAD_IN + LEAD_OUT, self._preset.transmitters, draw
         )
         is_noise = torch.tensor([name == NOISE for name in self.class_names], device=self.device)[labels][:, None]
-        frames = self._preset.receive(signals, is_noise, snr_db, self.frame_length, draw)
+        frames = self._preset.receive(signals, is_noise, snr_db, self.delay_spread, self.frame_length, draw)
         return Batch(frames, labels, torch.where(is_noise, torch.nan, snr_db)[:, 0])
