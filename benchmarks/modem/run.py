@@ -2,8 +2,8 @@
 """The modem beside Sionna and Kaira: speed, memory and agreement, in one run, all sides in turn.
 
     benchmarks/modem/make_peers_env .peers
-    PYTHONPATH=build/python python benchmarks/modem/run.py --peers .peers/bin/python [--quick] [--out FILE]
-[--page PAGE]
+    PYTHONPATH=build/python python benchmarks/modem/run.py --peers .peers/bin/python [--quick] [--only WORDS]
+        [--out FILE] [--page PAGE]
 
 Each side is a process of its own (worker.py); at any time one of them works. A case is timed in rounds, every side once
 in each round, so that whatever else the machine does hits all alike; medians of the rounds are compared. Ratios are the
@@ -229,10 +229,32 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--quick", action="store_true", help="64-QAM only, nothing compiled")
+    parser.add_argument("--only", metavar="WORDS", help="time the cases with these words in their title anew")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "modem.json")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "modem_speed.md")
     arguments = parser.parse_args()
     pythons = {"ours": sys.executable, "sionna_side": arguments.peers, "kaira_side": arguments.peers}
+    result = again(pythons, arguments) if arguments.only else everything(pythons, arguments)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+    arguments.page.write_text(page(result))
+    print(f"wrote {arguments.out} and {arguments.page}")
+
+
+def again(pythons: dict[str, str], arguments: argparse.Namespace) -> dict[str, Any]:
+    """The results that there are, with some cases timed anew."""
+    result: dict[str, Any] = json.loads(arguments.out.read_text())
+    for threads, found in result["threads"].items():
+        sides = [Side(name, python, int(threads)) for name, python in pythons.items()]
+        timed = [entry for entry in cases(arguments.quick) if arguments.only in entry["title"]]
+        rows = {entry["title"]: compare(sides, entry, arguments.rounds) for entry in timed}
+        found["cases"] = [rows.get(row["title"], row) for row in found["cases"]]
+        for side in sides:
+            side.close()
+    return result
+
+
+def everything(pythons: dict[str, str], arguments: argparse.Namespace) -> dict[str, Any]:
     result: dict[str, Any] = {
         "date": datetime.date.today().isoformat(),
         "machine": f"{cpu()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
@@ -255,10 +277,7 @@ def main() -> None:
         result["threads"][str(threads)] = found
     result["memory"] = memory(pythons, arguments.quick)
     result["agreement"] = agreement(pythons)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
-    arguments.page.write_text(page(result))
-    print(f"wrote {arguments.out} and {arguments.page}")
+    return result
 
 
 def cpu() -> str:

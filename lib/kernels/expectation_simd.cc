@@ -14,6 +14,8 @@
 
 #if HWY_TARGET != HWY_EMU128 && HWY_TARGET != HWY_SCALAR
 
+#include "simd_interleave-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace softmod
 {
@@ -21,9 +23,6 @@ namespace HWY_NAMESPACE
 {
 namespace hn = hwy::HWY_NAMESPACE;
 
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-constexpr std::size_t kLanes = hn::MaxLanes(D());
 constexpr std::size_t kMaxBits = 16;
 
 // A function's arrays of vectors, as floats: 2^kSmall of them on the stack, more on the heap.
@@ -53,12 +52,40 @@ HWY_INLINE V Gather(const float* from, std::size_t stride, std::size_t count)
     return hn::Load(D(), lanes);
 }
 
+template <int K>
+HWY_INLINE void LoadBits(const ExpectationJob& job, std::size_t i, V (&p)[kMaxBits])
+{
+    V planes[K];
+    LoadInterleavedGroups<K, 1>(job.probabilities + i * K, planes);
+    for (std::size_t k = 0; k < job.bits.size(); ++k)
+        p[k] = planes[job.bits[k]];
+}
+
 // The probabilities of up to kLanes symbols from the i-th on.
 HWY_INLINE void GatherAll(const ExpectationJob& job, std::size_t i, V (&p)[kMaxBits])
 {
-    const std::size_t count = std::min(kLanes, job.n - i);
-    for (std::size_t k = 0; k < job.bits.size(); ++k)
-        p[k] = Gather(job.probabilities + i * job.per_symbol + job.bits[k], job.per_symbol, count);
+    const std::size_t count = std::min<std::size_t>(kLanes, job.n - i);
+    switch (count == kLanes ? job.per_symbol : 0) {
+    case 1:
+        return LoadBits<1>(job, i, p);
+    case 2:
+        return LoadBits<2>(job, i, p);
+    case 3:
+        return LoadBits<3>(job, i, p);
+    case 4:
+        return LoadBits<4>(job, i, p);
+    case 5:
+        return LoadBits<5>(job, i, p);
+    case 6:
+        return LoadBits<6>(job, i, p);
+    case 7:
+        return LoadBits<7>(job, i, p);
+    case 8:
+        return LoadBits<8>(job, i, p);
+    default:
+        for (std::size_t k = 0; k < job.bits.size(); ++k)
+            p[k] = Gather(job.probabilities + i * job.per_symbol + job.bits[k], job.per_symbol, count);
+    }
 }
 
 // Halves the table bit by bit; level k, of 2^(bits - 1 - k) vectors, at levels + offset(k).
@@ -78,8 +105,51 @@ HWY_INLINE V Fold(const ExpectationJob& job, const V (&p)[kMaxBits], float* leve
     return Load(levels, 0);
 }
 
+// The same depth first: no more vectors at a time than there are bits, which stay in registers.
+template <std::size_t kBits>
+HWY_INLINE V Mean(const float* table, const V* p, const V* q)
+{
+    if constexpr (kBits == 0) {
+        return hn::Set(D(), *table);
+    } else {
+        const V low = Mean<kBits - 1>(table, p + 1, q + 1);
+        return hn::MulAdd(*p, Mean<kBits - 1>(table + (1u << (kBits - 1)), p + 1, q + 1), hn::Mul(*q, low));
+    }
+}
+
+template <std::size_t kBits>
+void RunBits(const ExpectationJob& job, float* out)
+{
+    for (std::size_t i = 0; i < job.n; i += kLanes) {
+        V p[kMaxBits], q[kBits];
+        GatherAll(job, i, p);
+        for (std::size_t k = 0; k < kBits; ++k)
+            q[k] = hn::Sub(hn::Set(D(), 1.0f), p[k]);
+        alignas(64) float lanes[kLanes];
+        hn::Store(Mean<kBits>(job.table.data(), p, q), D(), lanes);
+        for (std::size_t lane = 0; lane < std::min<std::size_t>(kLanes, job.n - i); ++lane)
+            out[(i + lane) * job.stride] = lanes[lane];
+    }
+}
+
 void Run(const ExpectationJob& job, float* out)
 {
+    switch (job.bits.size()) {
+    case 1:
+        return RunBits<1>(job, out);
+    case 2:
+        return RunBits<2>(job, out);
+    case 3:
+        return RunBits<3>(job, out);
+    case 4:
+        return RunBits<4>(job, out);
+    case 5:
+        return RunBits<5>(job, out);
+    case 6:
+        return RunBits<6>(job, out);
+    default:
+        break;
+    }
     const std::size_t size = job.table.size();
     float small[kSmall * kLanes];
     std::vector<float> large(size > kSmall ? size * kLanes : 0);
@@ -89,7 +159,7 @@ void Run(const ExpectationJob& job, float* out)
         GatherAll(job, i, p);
         alignas(64) float lanes[kLanes];
         hn::Store(Fold(job, p, levels, false), D(), lanes);
-        for (std::size_t lane = 0; lane < std::min(kLanes, job.n - i); ++lane)
+        for (std::size_t lane = 0; lane < std::min<std::size_t>(kLanes, job.n - i); ++lane)
             out[(i + lane) * job.stride] = lanes[lane];
     }
 }
@@ -104,7 +174,7 @@ void Backward(const ExpectationJob& job, const float* grad, float* to_probabilit
     float* const adjoint = levels + size * kLanes;
     std::vector<float> sums(to_table ? size * kLanes : 0);
     for (std::size_t i = 0; i < job.n; i += kLanes) {
-        const std::size_t count = std::min(kLanes, job.n - i);
+        const std::size_t count = std::min<std::size_t>(kLanes, job.n - i);
         V p[kMaxBits];
         GatherAll(job, i, p);
         Fold(job, p, levels, true);

@@ -77,14 +77,22 @@ def check_bits(bits: Tensor, m: int, *, soft: bool) -> Tensor:
         raise ValueError(f"{name} are {bits.dtype} {list(bits.shape)}; they must be a real tensor [..., N * {m}]")
     if bits.shape[-1] % m:
         raise ValueError(f"{bits.shape[-1]} {name} do not fill whole symbols of {m} bits")
-    if bits.numel() and bits.dtype != torch.bool and values_can_be_checked(bits):
+    if bits.numel() and bits.dtype != torch.bool and values_can_be_checked(bits) and not _are_hard(bits, soft):
         low, high = torch.aminmax(bits.detach())
         if not (low >= 0 and high <= 1):
             bad = (low if not low >= 0 else high).item()
             raise ValueError(f"{name} have {bad} in them; they must be " + ("in [0, 1]" if soft else "0 or 1"))
-        if not soft and bits.is_floating_point() and not torch.equal(bits, bits.round()):
+        if not soft and bits.is_floating_point():
             raise ValueError("bits are neither 0 nor 1 everywhere; forward_soft takes soft bits")
     return bits.reshape(*bits.shape[:-1], bits.shape[-1] // m, m)
+
+
+def _are_hard(bits: Tensor, soft: bool) -> bool:
+    """Whether floating bits that must be 0 or 1 are: two passes over them, x - x^2 is 0 for no other x."""
+    if soft or not bits.is_floating_point():
+        return False
+    low, high = torch.aminmax(torch.addcmul(bits.detach(), bits.detach(), bits.detach(), value=-1))
+    return bool(low == 0) and bool(high == 0)
 
 
 def _expanded(values: Tensor, shape: torch.Size, name: str, other: str) -> Tensor:

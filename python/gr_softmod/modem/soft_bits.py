@@ -13,11 +13,10 @@ METHODS = ("exact", "maxlog")
 
 def labels_of_bits(bits: Tensor) -> Tensor:
     """Labels [...] int64 of bits [..., m] in {0, 1}, most significant first."""
-    # A bit of all symbols at a time; in float32 for floating bits, which holds labels of up to 24 bits exactly.
-    labels = bits[..., 0].to(torch.float32 if bits.is_floating_point() else torch.int64)
-    for k in range(1, bits.shape[-1]):
-        labels = 2 * labels + bits[..., k]
-    return labels.to(torch.int64)
+    # One product; float32 holds labels of up to 24 bits exactly, which half precision would not.
+    weights = 2.0 ** torch.arange(bits.shape[-1] - 1, -1, -1, device=bits.device)
+    with torch.autocast(bits.device.type, enabled=False):
+        return (bits.to(torch.float32) @ weights).to(torch.int64)
 
 
 def bits_of_labels(labels: Tensor, bits_per_symbol: int) -> Tensor:
