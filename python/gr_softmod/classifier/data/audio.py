@@ -40,7 +40,7 @@ def audio(count: int, bandwidth: Tensor, draw: Draw) -> Tensor:
         complex64 [frames, count]: the audio and, as imaginary part, its Hilbert transform. The real part stays within
         -1 .. 1; a frame may be a pause, some 40 dB below.
     """
-    total = 1 << (count + 2 * _MARGIN - 1).bit_length()
+    total = -(-(count + 2 * _MARGIN) // 256) * 256  # a length that the FFT likes
     voices = (draw.frames + 1) // 2
     time = (torch.arange(total, device=draw.device) - _MARGIN) / AUDIO_RATE
     sound = torch.empty(draw.frames, total, device=draw.device)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from gr_softmod.classifier.data.batch import Batch, Split, check_request, random_stream
 from gr_softmod.classifier.data.draw import Draw
@@ -14,6 +15,8 @@ from gr_softmod.classifier.data.waveforms import KNOWN_CLASSES, NOISE, make_sign
 
 #: What a frame's length is a multiple of: the transforms of the channel are then quick.
 FRAME_STEP = 64
+#: Frames that a CPU makes at once: more of them, and what is worked on no longer fits its caches.
+CPU_PIECE = 256
 
 
 class SyntheticFrames:
@@ -91,10 +94,15 @@ class SyntheticFrames:
         first = torch.randint(classes, (1,), generator=generator, device=self.device)
         order = torch.randperm(size, generator=generator, device=self.device)
         labels = (first + order) % classes
+        piece = CPU_PIECE if self.device.type == "cpu" else size
+        frames, snr_db = zip(*(self._frames(part, draw.of(len(part))) for part in labels.split(piece)), strict=True)
+        return Batch(torch.cat(frames), labels, torch.cat(snr_db))
+
+    def _frames(self, labels: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        """Frames [B, N] of classes ``labels``, and their SNRs [B]."""
         snr_db = draw.choice(self.snr_grid)
-        signals = make_signals(
-            self.class_names, labels, self.frame_length + LEAD_IN + LEAD_OUT, self._preset.transmitters, draw
-        )
+        total = self.frame_length + LEAD_IN + LEAD_OUT
+        signals = make_signals(self.class_names, labels, total, self._preset.transmitters, draw)
         is_noise = torch.tensor([name == NOISE for name in self.class_names], device=self.device)[labels][:, None]
         frames = self._preset.receive(signals, is_noise, snr_db, self.delay_spread, self.frame_length, draw)
-        return Batch(frames, labels, torch.where(is_noise, torch.nan, snr_db)[:, 0])
+        return frames, torch.where(is_noise, torch.nan, snr_db)[:, 0]
