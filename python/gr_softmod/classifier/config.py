@@ -22,7 +22,9 @@ class DataConfig(Config):
     frame_length: int = Field(default=1024, ge=128)
     seed: int = Field(default=1, ge=0)
     train: int | None = Field(
-        default=262_144, ge=1, description="frames to learn from, kept on disk and gone through again; null: without end"
+        default=262_144,
+        ge=1,
+        description="frames to learn from, kept on disk and gone through again; null: without end",
     )
     validation: int = Field(default=16_384, ge=1, description="frames that decide when a network was best")
     test: int = Field(default=65_536, ge=1, description="frames that only judge")

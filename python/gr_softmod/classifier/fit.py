@@ -235,7 +235,9 @@ class Fit:
         self._log(step=self.step, validation=result._asdict(), seconds=round(self.seconds, 1))
         if result.loss < self.best:
             self.best = result.loss
-            self._save({**self.extra, "step": self.step, "score": result._asdict(), "weights": _weights(self.learnt)}, "best")
+            self._save(
+                {**self.extra, "step": self.step, "score": result._asdict(), "weights": _weights(self.learnt)}, "best"
+            )
         self._save(self._state(), "last")
 
     def _log(self, **record: Any) -> None:
@@ -274,7 +276,9 @@ class Fit:
             records = int(state["log_records"])
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
             reason = str(error).splitlines()[0]
-            raise RunError(f"{self.run / 'last.pt'}: does not fit config.yaml ({reason}); delete it to start over") from None
+            raise RunError(
+                f"{self.run / 'last.pt'}: does not fit config.yaml ({reason}); delete it to start over"
+            ) from None
         if self.fabric.is_global_zero:
             self.run.rewind_log(records)
 
@@ -304,4 +308,3 @@ def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
 
 def _weights(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
-

@@ -144,5 +144,5 @@ def _windows(x: Floats, node: ModelNode) -> Floats:
 
 
 def _clamp(values: Floats, output: Range | None) -> Floats:
-    assert output is not None and values.dtype == np.float32
-    return np.clip(np.rint(values), np.float32(output[0]), np.float32(output[1]))
+    assert output is not None
+    return np.clip(np.rint(values), *np.asarray(output, values.dtype))

@@ -117,17 +117,17 @@ class _Writer:
             case "add" | "concat":
                 scales = self.model.tensors[f"{node.name}.scale"]
                 flat = given if node.op == "add" else [self.op("Flatten", x, axis=1) for x in given]
-                scaled = [self.op("Mul", x, self.constant(s)) for x, s in zip(flat, scales, strict=True)]
-                return self.op("Add", *scaled) if node.op == "add" else self.op("Concat", *scaled, axis=1)
+                terms = [self.op("Mul", x, self.constant(s)) for x, s in zip(flat, scales, strict=True)]
+                return self.op("Add", *terms) if node.op == "add" else self.op("Concat", *terms, axis=1)
             case "conv":
                 sums = self.op(
                     "Conv", given[0], self._weight(node), kernel_shape=[node.kernel], strides=[node.stride],
                     pads=list(node.padding), group=node.groups,
                 )  # fmt: skip
             case "dense":
-                rank = len(self.shapes[node.inputs[0]])
-                flat_input = self.op("Flatten", given[0], axis=1) if rank > 1 else given[0]
-                sums = self.op("MatMul", flat_input, self._weight(node))
+                has_time = len(self.shapes[node.inputs[0]]) > 1
+                rows = self.op("Flatten", given[0], axis=1) if has_time else given[0]
+                sums = self.op("MatMul", rows, self._weight(node))
             case "avg_pool":
                 sums = self.quant.window_sums(node, given[0])
             case _:

@@ -124,9 +124,7 @@ class Store:
     def rows(self, index: Tensor) -> Prepared:
         """The frames of ``index`` [B], in its order."""
         signal = np.stack([self._signals[i // PIECE][i % PIECE] for i in index.tolist()])
-        return Prepared(
-            torch.from_numpy(signal).float(), self.features[index], self.labels[index], self.snr_db[index]
-        )
+        return Prepared(torch.from_numpy(signal).float(), self.features[index], self.labels[index], self.snr_db[index])
 
     def batches(self, size: int) -> Iterator[Prepared]:
         """All frames, in order."""

@@ -82,9 +82,7 @@ def make_stores(config: TrainConfig, fabric: Fabric) -> tuple[StoredFeed | LiveF
 def new_network(config: TrainConfig, feed: StoredFeed | LiveFeed) -> Network:
     """The network at the beginning: weights by the seed, features' scales measured on training frames."""
     source = open_source(config.data)
-    graph = build(
-        config.model.architecture, source.class_names, config.data.frame_length, **config.model.arguments
-    )
+    graph = build(config.model.architecture, source.class_names, config.data.frame_length, **config.model.arguments)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = Network(graph)

@@ -74,7 +74,9 @@ def masks_of(network: nn.Module) -> dict[str, Tensor]:
     return masks
 
 
-def describe_training(data: DataConfig, frames: int, device: torch.device, before: dict[str, Any] | None = None) -> dict[str, Any]:
+def describe_training(
+    data: DataConfig, frames: int, device: torch.device, before: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """What a model card and a model file say about the frames that a network has learnt from.
 
     Args:
