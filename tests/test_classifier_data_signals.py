@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gr_softmod.classifier.data import SyntheticFrames, pulses
+from gr_softmod.classifier.data import SyntheticFrames, presets, pulses
 from gr_softmod.classifier.data import impairments as on
 from gr_softmod.classifier.data.audio import AUDIO_RATE, audio
 from gr_softmod.classifier.data.draw import Draw
@@ -225,8 +225,9 @@ def test_snr_of_radioml2018_is_exact() -> None:
         assert (10 * measured.log10() - snr_db).abs().max() < 1.5  # a frame's own noise: 1024 samples of it
 
 
-def test_snr_of_field_is_counted_in_the_signals_band() -> None:
+def test_snr_of_field_is_counted_in_the_signals_band(monkeypatch: pytest.MonkeyPatch) -> None:
     """Es/N0 at 4 and 16 samples a symbol, from frames of which only the noise is unknown."""
+    monkeypatch.setattr(presets, "_receiver_band", lambda *_: 1.0)  # noise that a filter takes away does not count
     for per_symbol in (4.0, 16.0):
         how = replace(FIELD.transmitters, samples_per_symbol=(per_symbol, per_symbol))
         frames = {}
@@ -236,7 +237,7 @@ def test_snr_of_field_is_counted_in_the_signals_band() -> None:
             none = torch.zeros(400, 1, dtype=torch.bool)
             frames[snr_db] = FIELD.receive(signals, none, torch.full((400, 1), snr_db), (), 1024, draw)
         loud, noisy = frames[100.0], frames[8.0]
-        # What differs is noise, gain and (by level) DC; frames with a filter, a burst or a neighbour spread a little.
+        # What differs is noise, gain and (by level) DC; frames with a burst or a neighbour spread a little.
         loud, noisy = loud - loud.mean(1, keepdim=True), noisy - noisy.mean(1, keepdim=True)
         gain = (loud.conj() * noisy).mean(1, keepdim=True) / on.power(loud)
         measured = on.power(gain * loud) / on.power(noisy - gain * loud) * per_symbol
@@ -288,6 +289,14 @@ def test_iq_imbalance_makes_the_image_it_should() -> None:
     spectrum = torch.fft.fft(made)[0].abs()
     ratio = 10 ** (1 / 20) * np.exp(1j * np.radians(4.0))
     assert float(spectrum[-64] / spectrum[64]) == pytest.approx(abs((ratio - 1) / (ratio + 1)), rel=1e-3)
+
+
+def test_noise_of_field_is_white_or_shaped_by_the_receiver() -> None:
+    noise = SyntheticFrames("field", class_names=("noise",)).batch(0, 1000).frames
+    spectrum = torch.fft.fft(noise - noise.mean(1, keepdim=True)).abs().square().unfold(1, 64, 64).mean(-1)
+    ratio = spectrum.amax(1) / spectrum.amin(1)
+    white = (ratio < 4).float().mean()  # 64 lines a value: they spread by +-1/8
+    assert 0.35 < white < 0.6 and (ratio > 30).float().mean() > 0.15
 
 
 def test_field_level_seldom_clips_and_bursts_leave_frames_part_empty() -> None:

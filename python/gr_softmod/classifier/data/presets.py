@@ -108,11 +108,13 @@ def _receive_field(
     signal = torch.where(is_noise, 0, _bursts(ours, length, draw) + _neighbour(ours, signals.occupied, draw))
     walk = draw.normal(total).cumsum(1) * (draw.log_uniform(1e-8, 3e-6) / (2 * math.pi)).sqrt()
     time = torch.arange(total, device=draw.device)
-    signal = signal * on.turn(draw.uniform(-0.05, 0.05) * time + draw.uniform() + walk)
+    carrier = draw.uniform(-0.05, 0.05)
+    signal = signal * on.turn(carrier * time + draw.uniform() + walk)
     # SNR is of the noise in the signal's own bandwidth: Es/N0 for digital classes.
     noise_var = 10 ** (-snr_db / 10) / signals.bandwidth.clamp(max=1)
     signal = signal + draw.complex_normal(total) * noise_var.sqrt()
-    signal = on.filtered(signal, _receiver_band(total, draw))[:, LEAD_IN : LEAD_IN + length]
+    width = torch.where(is_noise, draw.log_uniform(0.1, 1.0), signals.occupied)
+    signal = on.filtered(signal, _receiver_band(carrier, width, total, draw))[:, LEAD_IN : LEAD_IN + length]
     signal = on.unit_power(signal)
     signal = on.iq_imbalance(signal, draw.uniform(-1, 1), math.radians(4) * draw.uniform(-1, 1))
     signal = signal + 10 ** (draw.uniform(-50, -15) / 20) * on.turn(draw.uniform())
@@ -144,11 +146,19 @@ def _neighbour(signal: Tensor, occupied: Tensor, draw: Draw) -> Tensor:
     return gain * on.shifted(other, side * gap, draw.uniform())
 
 
-def _receiver_band(total: int, draw: Draw) -> Tensor:
-    """Half the frames come through a filter whose edges lie within the sampled band, at times within the signal."""
-    half, centre, edge = draw.uniform(0.30, 0.48), draw.uniform(-0.02, 0.02), draw.uniform(0.03, 0.15)
-    response = on.band_response(centre - half, centre + half, edge, total)
-    return torch.where(draw.chance(0.5), response, 1.0)
+def _receiver_band(carrier: Tensor, width: Tensor, total: int, draw: Draw) -> Tensor:
+    """Three frames of five come through a filter, be it the tuner's, a channel filter or an audio chain.
+
+    Each edge lies by itself, on a logarithmic scale between a little inside the signal's and the end of the sampled
+    band; what passes is flat or sloped.
+    """
+    inside = 0.45 * width
+    below, above = (inside * (0.55 / inside) ** draw.uniform() for _ in range(2))
+    edge = torch.minimum(draw.log_uniform(0.01, 0.15), inside)
+    response = on.band_response(carrier - below, carrier + above, edge, total)
+    slope_db = torch.where(draw.chance(0.5), 8 * draw.normal(), 0.0)
+    response = response * 10 ** (slope_db * torch.fft.fftfreq(total, device=draw.device) / 20)
+    return torch.where(draw.chance(0.6), response, 1.0)
 
 
 FIELD = Preset(
