@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "model_file.h"
 
+#include "frame_features.h"
 #include "json_document.h"
 #include "model_nodes.h"
 #include "safetensors.h"
@@ -58,6 +59,13 @@ void read_features(const nlohmann::json& features, Model& model)
     expect_keys(features, "features", {"set", "names"});
     integer_of(features["set"], "set of features", 1, 1);
     model.feature_names = different_texts(features["names"], "names of features");
+    const auto& known = feature_names();
+    for (const auto& name : model.feature_names)
+        if (std::find(known.begin(), known.end(), name) == known.end())
+            throw std::invalid_argument("names of features has '" + name + "', which is not in set 1");
+    if (model.frame_length < shortest_feature_frame)
+        throw std::invalid_argument("frame_length is " + std::to_string(model.frame_length) +
+                                    "; features need at least " + std::to_string(shortest_feature_frame));
 }
 
 void read_parity(const nlohmann::json& parity, TensorShelf& tensors, Model& model)

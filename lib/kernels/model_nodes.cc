@@ -14,6 +14,7 @@ namespace
 {
 
 constexpr std::size_t max_activation = std::size_t{1} << 20;
+constexpr float max_float = 1e30f;
 constexpr std::int64_t max_accumulator = std::int64_t{1} << 24; // float32(a) is exact below
 
 struct OpEntry {
@@ -297,6 +298,9 @@ private:
             const int value = static_cast<int>(pair >> shift & ((1u << bits) - 1));
             d_node.weight[i] = static_cast<std::int8_t>(value >> (bits - 1) ? value - (1 << bits) : value);
         }
+        if (const unsigned used = count * bits % 8;
+            used > 0 && static_cast<unsigned char>(bytes.back()) >> used)
+            refuse("has bits that are not 0 behind its last weight");
     }
 
     void check_accumulator(std::size_t depth) const
@@ -344,8 +348,10 @@ std::vector<float> TensorShelf::take_floats(const std::string& name, const std::
     const auto tensor = found == d_tensors.end() ? Tensor{} : found->second;
     take(name, "F32", shape);
     auto values = tensor.floats();
-    if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }))
-        throw std::invalid_argument("tensor '" + name + "' has values that are not finite");
+    const auto fits = [](float value) { return std::fabs(value) <= max_float; }; // NaN does not
+    if (!std::all_of(values.begin(), values.end(), fits))
+        throw std::invalid_argument("tensor '" + name +
+                                    "' has a value that is not finite or larger than 1e30");
     return values;
 }
 

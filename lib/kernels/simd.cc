@@ -47,7 +47,7 @@ namespace
 
 HWY_EXPORT(Name);
 
-std::atomic<bool> generic{false};
+std::atomic<bool> generic{false}, dot_products{true};
 
 void choose(std::int64_t targets)
 {
@@ -125,6 +125,16 @@ bool simd_is_generic()
 {
     all_targets();
     return generic;
+}
+
+bool simd_dot_products()
+{
+    return dot_products;
+}
+
+void use_simd_dot_products(bool use)
+{
+    dot_products = use;
 }
 
 std::string simd_target()

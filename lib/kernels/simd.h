@@ -19,6 +19,11 @@ std::string simd_target();
 // Throws std::invalid_argument for a target that simd_targets() does not list.
 void use_simd_target(const std::string& name);
 
+// Whether kernels use instructions for dot products of bytes (AVX-512 VNNI, AVX-VNNI, Arm's dotprod) beside
+// those of the target: where this CPU has them, unless switched off, for tests and benchmarks, by the second.
+bool simd_dot_products();
+void use_simd_dot_products(bool use);
+
 // Whether kernels are to use their plain form rather than HWY_DYNAMIC_DISPATCH. Every kernel asks this first.
 bool simd_is_generic();
 

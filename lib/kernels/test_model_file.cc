@@ -115,7 +115,8 @@ TEST(ModelFile, RefusesAWrongDocument)
     expect_fault(set("/input/frame_length", 0), "frame_length must be");
     expect_fault(set("/input/frame_length", 65537), "frame_length must be");
     expect_fault(set("/input/normalisation", "peak"), "normalisation must be 'rms'");
-    expect_fault(set("/features", {{"set", 1}, {"names", {"a"}}}), "'features' node");
+    expect_fault(set("/features", {{"set", 1}, {"names", {"a"}}}), "'a', which is not in set 1");
+    expect_fault(set("/features", {{"set", 1}, {"names", {"mean"}}}), "features need at least 128");
     expect_fault(set("/nodes", Json::array()), "nodes must be a list of 1 to 256");
     expect_fault(set("/nodes/1/op", "lstm"), "unknown op 'lstm'");
     expect_fault(set("/nodes/1/name", "Conv"), "name of a node must be");
@@ -159,6 +160,12 @@ TEST(ModelFile, RefusesWrongTensors)
     expect_fault(changed([&](auto& b) { b.floats("conv.scale", {1.0f, nan, 1.0f}); }), "not finite");
     expect_fault(changed([](auto& b) { b.tensors["conv.weight"].bytes[5] = '\x80'; }), "outside -127 to 127");
     expect_fault(changed([](auto& b) { b.tensors["logits.weight"].bytes[0] = '\x08'; }), "outside -7 to 7");
+    expect_fault(changed([](auto& b) {
+                     b.document["nodes"][3]["bits"] = 3;
+                     b.tensors["logits.weight"].bytes.back() = '\x04';
+                 }),
+                 "not 0 behind its last weight");
+    expect_fault(changed([](auto& b) { b.floats("conv.offset", {0.0f, 2e30f, 0.0f}); }), "larger than 1e30");
     expect_fault(changed([](auto& b) { b.tensors["iq.scale"].dtype = "F64"; }), "another type");
     expect_fault(changed([](auto& b) { b.tensors["iq.scale"].shape = {2}; }), "do not match its shape");
     expect_fault(changed([](auto& b) { b.tensors["iq.scale"].shape = {}; }), "must be a list of 1 to 3");

@@ -4,6 +4,7 @@
 namespace py = pybind11;
 
 void bind_ber_counter(py::module& m);
+void bind_classifier(py::module& m);
 void bind_dense(py::module& m);
 void bind_expectation(py::module& m);
 void bind_noise_estimator(py::module& m);
@@ -17,6 +18,7 @@ PYBIND11_MODULE(_kernels, m)
 {
     m.doc() = "The C++ kernels, without GNU Radio.";
     bind_ber_counter(m);
+    bind_classifier(m);
     bind_dense(m);
     bind_expectation(m);
     bind_noise_estimator(m);

@@ -149,6 +149,9 @@ output then is a posteriori. Every output is finite; see invalid_count.)")
     m.def("simd_target", &softmod::simd_target, "The instruction set the kernels run on.");
     m.def("simd_targets", &softmod::simd_targets,
           "Those this build and CPU have, best first; the last is generic.");
+    m.def("use_simd_dot_products", &softmod::use_simd_dot_products, py::arg("use"),
+          "For tests: whether kernels made from now on use the CPU's dot products of bytes, where it has "
+          "them.");
     m.def("use_simd_target", &softmod::use_simd_target, py::arg("name"),
           "Run the kernels on that instruction set from now on (for tests); ValueError if it is not there.");
 }

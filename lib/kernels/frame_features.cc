@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "frame_features.h"
+
+#include "frame_features_kernels.h"
+
+#include <algorithm>
+#include <cmath>
+#include <complex>
+
+namespace softmod
+{
+namespace
+{
+
+using Complex = std::complex<double>;
+
+double magnitude(Complex z)
+{
+    return std::sqrt(std::norm(z) + tiny);
+}
+double compress(double z)
+{
+    return z / std::sqrt(1.0 + std::fabs(z));
+}
+
+} // namespace
+
+void compute_features(const float* x, std::size_t n, const float* mean, float gain, float* features)
+{
+    FeatureSums all;
+    feature_kernel()(x, n, mean, gain, all);
+    // Means: of products with a lag, over as many as there are.
+    const auto real = [&](std::size_t at, std::size_t lag = 0) {
+        return all.sums[at] / static_cast<double>(n - lag);
+    };
+    const auto complex = [&](std::size_t at, std::size_t lag = 0) {
+        return Complex(real(at, lag), real(at + 1, lag));
+    };
+    float* out = features;
+    const auto give = [&](double value) { *out++ = static_cast<float>(value); };
+
+    give(magnitude(complex(sum_x)));
+    for (const auto at : {sum_a, sum_ap, sum_low_4, sum_low_64})
+        give(real(at));
+    give(std::sqrt(std::max(all.peak, tiny)));
+
+    const Complex m20 = complex(sum_m20), m40 = complex(sum_m40), m41 = complex(sum_m41),
+                  m60 = complex(sum_m60), m61 = complex(sum_m61), m62 = complex(sum_m62);
+    const double m42 = real(sum_m42), m63 = real(sum_m63), power20 = std::norm(m20);
+    give(magnitude(m20));
+    give(compress(magnitude(m40 - 3.0 * m20 * m20)));
+    give(compress(magnitude(m41 - 3.0 * m20)));
+    give(compress(m42 - power20 - 2.0));
+    give(compress(magnitude(m60 - 15.0 * m20 * m40 + 30.0 * m20 * m20 * m20)));
+    give(compress(magnitude(m61 - 5.0 * m40 - 10.0 * m20 * m41 + 30.0 * m20 * m20)));
+    give(compress(magnitude(m62 - 6.0 * m20 * m42 - 8.0 * m41 - std::conj(m20) * m40 + 6.0 * power20 * m20 +
+                            24.0 * m20)));
+    give(compress(m63 - 9.0 * m42 + 12.0 - 6.0 * (m20 * std::conj(m41)).real() + 18.0 * power20));
+
+    for (std::size_t i = 0; i < 4; ++i)
+        give(magnitude(complex(sum_limited + 2 * i)));
+    for (std::size_t i = 0; i < std::size(signal_lags); ++i)
+        give(magnitude(complex(sum_lag + 2 * i, signal_lags[i])));
+    const Complex lag1 = complex(sum_lag, 1), lag2 = complex(sum_lag + 2, 2);
+    give(std::fabs(lag1.imag()));
+    give(std::fabs((lag2 * std::conj(lag1) * std::conj(lag1)).imag()));
+    for (std::size_t i = 0; i < 3; ++i)
+        give(magnitude(complex(sum_turn_1 + 2 * i, turn_lags[0])));
+    for (std::size_t i = 0; i < 2; ++i)
+        give(magnitude(complex(sum_turn_4 + 2 * i, turn_lags[1])));
+    for (std::size_t i = 0; i < 6; ++i)
+        give(magnitude(complex(sum_line + 2 * i, line_lags[i % 2])));
+    for (std::size_t i = 0; i < std::size(power_lags); ++i)
+        give(real(sum_power + i, power_lags[i]) - 1.0);
+}
+
+} // namespace softmod
