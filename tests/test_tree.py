@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every file of the tree keeps."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def test_every_dependency_is_pinned_and_has_its_reason() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = list(project["dependencies"]) + [n for extra in project["optional-dependencies"].values() for n in extra]
-    names = {name.split(";")[0].split("<")[0].split(">")[0].split("=")[0].split("[")[0].strip().lower() for name in wanted}
+    names = {re.split("[;<>=[]", name)[0].strip().lower() for name in wanted}
     lock = (ROOT / "requirements.lock").read_text().lower().splitlines()
     pinned = {line.split("==")[0].strip() for line in lock if "==" in line}
     reasons = (ROOT / "docs" / "dependencies.md").read_text().lower()

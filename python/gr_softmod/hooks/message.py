@@ -162,7 +162,7 @@ def _fits(value: Any, pattern: re.Pattern[str]) -> bool:
     return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
-def _check_real(name: str, value: Any, above: float | None = None, least: float = -1e300, most: float = 1e300) -> None:
+def _check_real(name: str, value: Any, above: float | None = None, least: float = -1e12, most: float = 1e12) -> None:
     if value is None:
         return
     if type(value) not in (int, float) or not least <= value <= most:  # not so for NaN
