@@ -5,6 +5,8 @@ import json
 import os
 import pickle
 import pickletools
+import re
+import tempfile
 import tracemalloc
 import warnings
 from collections.abc import Callable
@@ -15,10 +17,14 @@ import h5py
 import numpy as np
 import pytest
 import torch
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sigmf import SigMFCollection, SigMFFile
 
 from gr_softmod.classifier.data import SPLITS, DataConfig, FrameSource
-from gr_softmod.classifier.data.files import FileFrames
+from gr_softmod.classifier.data.array_pickle import load_arrays
+from gr_softmod.classifier.data.files import FileFrames, split_records
 from gr_softmod.classifier.data.radioml2018 import RadioML2018
 from gr_softmod.config import Config, ConfigError, load_config
 from gr_softmod.conventions import CLASS_NAMES
@@ -91,6 +97,34 @@ def test_splits_are_stratified_disjoint_and_whole(tmp_path: Path) -> None:
         assert (np.bincount(np.array(parts[split]) // 20, minlength=72) == each).all()
     again, other = opened(path), opened(path, seed=2)
     assert all_frames(again, "test") == parts["test"] != all_frames(other, "test")
+
+
+class Cells:
+    """A store of cells (label, SNR) with counts."""
+
+    region = None
+
+    def __init__(self, counts: list[int]) -> None:
+        cell = np.repeat(np.arange(len(counts)), counts)
+        self.labels = (cell // 3).astype(np.int16)
+        self.snr_db = np.array([0, 10, np.nan], np.float32)[cell % 3]
+        self.cell = cell
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.integers(0, 60), min_size=1, max_size=9), st.integers(0, 99), st.floats(0.01, 0.8), st.floats(0.01, 0.8)
+)
+def test_each_cell_is_split_by_its_shares(
+    counts: list[int], seed: int, test_share: float, validation_share: float
+) -> None:
+    store = Cells(counts)
+    parts = split_records(store, np.arange(len(store.labels)), seed, test_share, validation_share)
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(sum(counts)))
+    for cell, count in enumerate(counts):
+        test = int(np.rint(test_share * count))
+        assert (store.cell[parts["test"]] == cell).sum() == test
+        assert (store.cell[parts["validation"]] == cell).sum() == int(np.rint(validation_share * (count - test)))
 
 
 def test_training_order_depends_on_seed_and_index_alone(tmp_path: Path) -> None:
@@ -297,6 +331,8 @@ def test_no_code_in_a_pickle_runs(tmp_path: Path, protocol: int) -> None:
         b"cnumpy\nndarray\n(N}X\x01\x00\x00\x00aK\x01stb.",
         b"cnumpy.core.multiarray\n_reconstruct\n)R.",  # an array that is never filled
         b"cnumpy\ndtype\nX\x01\x00\x00\x00O\x85R.",  # an array of objects
+        b"}r\xff\xff\xff\x7f.",  # a table of two thousand million entries
+        b"}p99999999999\n.",
         b"]q\x00.", b"}.", b"", b"garbage", b"\x80\x02}q\x00(K\x01K\x02",
     ],
 )  # fmt: skip
@@ -304,6 +340,28 @@ def test_odd_pickles_are_refused(tmp_path: Path, program: bytes) -> None:
     (tmp_path / "odd.pkl").write_bytes(program)
     with pytest.raises(ValueError, match="odd.pkl"):
         opened(tmp_path / "odd.pkl", "radioml2016")
+
+
+GOOD_PICKLES = [pickle.dumps(arrays_2016(("QPSK",), 3), protocol) for protocol in (0, 2, 4)]
+
+
+@given(
+    st.sampled_from(GOOD_PICKLES),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4),
+)
+def test_damaged_pickles_are_read_or_refused(whole: bytes, changes: list[tuple[float, int]]) -> None:
+    damaged = bytearray(whole)
+    for place, value in changes:
+        # Most of a pickle is samples: every other change goes where its program is.
+        damaged[int(place * (len(damaged) if value % 2 else 300))] = value
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(damaged)
+        file.flush()
+        try:
+            arrays = load_arrays(Path(file.name))
+        except ValueError:
+            return
+        assert all(type(array) is np.ndarray and array.dtype.kind in "iuf" for array in arrays.values())
 
 
 @pytest.mark.parametrize(
@@ -441,3 +499,11 @@ def test_configuration_picks_the_source(tmp_path: Path) -> None:
 def test_wrong_configurations(keys: dict, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load_config(Whole, {"data": keys})
+
+
+def test_the_page_says_what_works() -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "classifier_data.md").read_text()
+    code, configurations = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL)[1] for kind in ("python", "yaml"))
+    exec(code, {})
+    for text in configurations.split("# or\n"):
+        assert load_config(Whole, yaml.safe_load(text)).data.source in text

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import pickle
+import pickletools
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ def load_arrays(path: Path) -> dict[Any, NDArray]:
     """
     with path.open("rb") as file:
         try:
+            _check_numbers(file, path.stat().st_size)
             content = _ArrayUnpickler(file, encoding="latin1").load()
         except OSError:
             raise
@@ -42,6 +44,14 @@ def load_arrays(path: Path) -> dict[Any, NDArray]:
             raise ValueError(f"{path.name}, record {key}: it is not an array of numbers")
         arrays[key] = value.array
     return arrays
+
+
+def _check_numbers(file: BinaryIO, size: int) -> None:
+    """Refuse a pickle that numbers more things than it can hold: the table of them is made as long as it says."""
+    for opcode, argument, _ in pickletools.genops(file):
+        if opcode.name in ("PUT", "LONG_BINPUT") and argument > size:
+            raise pickle.UnpicklingError(f"it numbers {argument} things")
+    file.seek(0)
 
 
 class _Dtype:
