@@ -49,7 +49,7 @@ def load_arrays(path: Path) -> dict[Any, NDArray]:
 def _check_numbers(file: BinaryIO, size: int) -> None:
     """Refuse a pickle that numbers more things than it can hold: the table of them is made as long as it says."""
     for opcode, argument, _ in pickletools.genops(file):
-        if opcode.name in ("PUT", "LONG_BINPUT") and argument > size:
+        if opcode.name in ("PUT", "LONG_BINPUT") and int(argument or 0) > size:
             raise pickle.UnpicklingError(f"it numbers {argument} things")
     file.seek(0)
 

@@ -143,7 +143,7 @@ def split_records(
     """Which of ``records`` are in which split, rising.
 
     Of each (class, SNR) with n frames, ``round(test_share n)`` at random are test, and the same share of the rest
-    validation. Of a region they are its last frames and those before.
+    validation. Of a region they are its last frames and those before, and SNR does not count.
     """
     if store.region is None:
         random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))

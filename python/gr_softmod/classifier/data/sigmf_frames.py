@@ -22,6 +22,8 @@ from gr_softmod.recording import Recording, open_recording
 
 #: Annotation field of the project's own: the SNR in dB.
 SNR_FIELD = "softmod:snr_db"
+#: Frames of a class that one recording must have to be split by itself.
+_SPLIT_NEEDS = 30
 _KNOWN = {name.lower(): name for name in (*CLASS_NAMES, "noise")}
 
 
@@ -73,8 +75,8 @@ class SigMFFrames:
         self.class_names += tuple(sorted(set(classes) - set(self.class_names)))
         self.labels = np.repeat([self.class_names.index(name) for name in classes], frames_of).astype(np.int16)
         self.snr_db = np.repeat(snr_db, frames_of).astype(np.float32)
-        self.region = np.repeat(np.arange(len(classes)), frames_of)
         self._start, self._recording = np.concatenate(starts), np.repeat(numbers, frames_of)
+        self.region = self._regions()
 
     def read(self, records: Indices) -> NDArray[np.complex64]:
         """See :class:`gr_softmod.classifier.data.files.FrameStore`."""
@@ -87,6 +89,12 @@ class SigMFFrames:
     def name(self, record: int) -> str:
         recording = self._recordings[self._recording[record]]
         return f"{recording.path.name}, record {record} (sample {self._start[record]})"
+
+    def _regions(self) -> Indices:
+        """Frames of one class in one recording; recordings with less of it than a split needs are taken together."""
+        cell = self._recording * len(self.class_names) + self.labels
+        count = np.bincount(cell)
+        return np.where(count[cell] < _SPLIT_NEEDS, -1 - self.labels.astype(np.int64), cell)
 
     def _class_of(self, recording: Recording, annotation: Mapping[str, Any], first: int) -> str | None:
         label = annotation.get("core:label")
