@@ -147,6 +147,69 @@ def train_link(
     run_train_link(arguments)
 
 
+@app.command(no_args_is_help=True)
+def train(
+    arguments: Annotated[list[str], typer.Argument(metavar="CONFIG [KEY=VALUE]...", show_default=False)],
+) -> None:
+    """Train a modulation classifier.
+
+    Leaves last.pt, best.pt, log.jsonl and training.png in a run directory, by default runs/ and the configuration's
+    name. Ctrl-C ends it; the same command goes on from the last checkpoint, to the same result.
+
+    Example: softmod train configs/classifier_radioml2018.yaml train.steps=2000
+
+    On two processors: torchrun --nproc-per-node 2 -m gr_softmod train configs/classifier_radioml2018.yaml
+    """
+    from gr_softmod.classifier.train import run_train
+
+    run_train(arguments)
+
+
+@app.command(no_args_is_help=True)
+def prune(
+    arguments: Annotated[list[str], typer.Argument(metavar="RUN [CONFIG] [KEY=VALUE]...", show_default=False)],
+) -> None:
+    """Take weights away from a trained classifier, step by step, and let the rest learn again.
+
+    Leaves best.pt, prune.json, pruning.png and one run directory a step in RUN-pruned (or out=DIR).
+
+    Example: softmod prune runs/classifier_radioml2018 prune.fraction=0.15 prune.tolerance=0.02
+    """
+    from gr_softmod.classifier.prune import run_prune
+
+    run_prune(arguments)
+
+
+@app.command("eval", no_args_is_help=True)
+def evaluate(
+    arguments: Annotated[list[str], typer.Argument(metavar="RUN [KEY=VALUE]...", show_default=False)],
+) -> None:
+    """Judge a classifier on test frames: accuracy by SNR, confusion, calibration, rejection.
+
+    Leaves eval.json, four figures and MODEL_CARD.md in the run directory.
+
+    Example: softmod eval runs/classifier_radioml2018 frames=20000
+    """
+    from gr_softmod.classifier.evaluate import run_evaluate
+
+    run_evaluate(arguments)
+
+
+@app.command(no_args_is_help=True)
+def pipeline(
+    arguments: Annotated[list[str], typer.Argument(metavar="CONFIG [KEY=VALUE]...", show_default=False)],
+) -> None:
+    """Make a classifier from one configuration: train, prune, quantize, eval, cost, export.
+
+    Leaves one run directory a stage, numbered. Ctrl-C ends it; the same command goes on.
+
+    Example: softmod pipeline configs/classifier_smoke.yaml
+    """
+    from gr_softmod.classifier.pipeline import run_pipeline
+
+    run_pipeline(arguments)
+
+
 def main() -> None:
     """Run the command. An error is one line on stderr and exit code 2; ``--debug``, anywhere, adds the traceback."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]

@@ -44,7 +44,7 @@ def bacalhaunet(
     strides: Sequence[int] = (2, 1, 2, 1, 2),
     channels: Sequence[int] = (24, 24, 48, 48, 48),
 ) -> Graph:
-    """BacalhauNet, the challenge's winner: depthwise separable blocks with long kernels, residual where shapes allow it,
+    """BacalhauNet, the challenge's winner: depthwise separable blocks with long kernels, residual where shapes allow,
     a maximum over time. 2,044,032 multiplications; 324,637 of them after its pruning, for a score of 0.0162.
 
     Source: ITU-AI-ML-in-5G-Challenge/ITU-ML5G-PS-007-BacalhauNet (Granhao, Rosa, Carvalho, Goncalves), its final

@@ -24,7 +24,7 @@ class DataConfig(Config):
     train: int | None = Field(
         default=262_144,
         ge=1,
-        description="frames to learn from, kept on disk and gone through again; null: without end",
+        description="frames to learn from, kept on disk and gone through again; null: endless",
     )
     validation: int = Field(default=16_384, ge=1, description="frames that decide when a network was best")
     test: int = Field(default=65_536, ge=1, description="frames that only judge")

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -24,22 +24,15 @@ from torch import Tensor, nn
 
 from gr_softmod.classifier.config import DeviceConfig, FitConfig
 from gr_softmod.classifier.losses import training_loss
+from gr_softmod.classifier.network import Network
 from gr_softmod.classifier.store import Feed, Prepared, Store
 from gr_softmod.modem.checkpoint import load_checkpoint, save_checkpoint
-from gr_softmod.run_dir import RunDir, RunError
+from gr_softmod.run_dir import RunDir, RunError, first_line
 
-__all__ = ["Fit", "Learner", "Score", "make_fabric", "progress_bar", "score"]
+__all__ = ["Fit", "Score", "make_fabric", "progress_bar", "score"]
 
 #: The SNR from which a signal counts as well received, in every table.
 GOOD_SNR_DB = 10.0
-
-
-class Learner(Protocol):
-    """What can be fitted: :class:`~gr_softmod.classifier.network.Network` and its quantised form."""
-
-    def all_logits(self, signal: Tensor, rows: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]: ...
-
-    def logits(self, signal: Tensor, rows: Tensor | None) -> Tensor: ...
 
 
 class Score(NamedTuple):
@@ -53,13 +46,12 @@ class Score(NamedTuple):
 class Heads(nn.Module):
     """``forward`` gives all logits, so that gradients of several processes are averaged behind it."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, signal: Tensor, rows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        result: tuple[Tensor, dict[str, Tensor]] = self.network.all_logits(signal, rows)
-        return result
+        return self.network.all_logits(signal, rows)
 
 
 def make_fabric(config: DeviceConfig) -> Fabric:
@@ -79,9 +71,8 @@ def make_fabric(config: DeviceConfig) -> Fabric:
 
 
 @torch.no_grad()
-def score(network: Learner, store: Store, device: torch.device, size: int = 1024) -> Score:
+def score(network: Network, store: Store, device: torch.device, size: int = 1024) -> Score:
     """Mean cross-entropy and accuracy over a store; the network is left in the mode it was in."""
-    assert isinstance(network, nn.Module)
     training = network.training
     network.eval()
     losses, right = [], []
@@ -105,7 +96,7 @@ class Fit:
 
     Args:
         run: where ``last.pt``, ``best.pt`` and ``log.jsonl`` are; an existing ``last.pt`` is taken up.
-        network: has :meth:`Learner.all_logits`; learns in place.
+        network: learns in place; float or quantised.
         feed: what it learns from.
         validation: what decides when it was best: the lowest loss.
         config: how.
@@ -113,7 +104,8 @@ class Fit:
         seed: of dropout.
         teacher: what it is distilled from; needed where ``config.distillation`` is not 0.
         masks: by parameter name, what stays (True) and what is held at zero.
-        extra: kept in ``best.pt`` beside the weights.
+        extra: kept in ``best.pt`` beside the weights; to the frames and seconds of ``trained_on`` in it, this round's
+            are added.
     Attributes:
         step: how many batches have been learnt from.
         seconds: how long that took, interruptions left out.
@@ -124,14 +116,14 @@ class Fit:
     def __init__(
         self,
         run: RunDir,
-        network: nn.Module,
+        network: Network,
         feed: Feed,
         validation: Store,
         config: FitConfig,
         fabric: Fabric,
         *,
         seed: int,
-        teacher: Learner | None = None,
+        teacher: Network | None = None,
         masks: Mapping[str, Tensor] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
@@ -140,7 +132,7 @@ class Fit:
         self.extra = dict(extra or {})
         optimizer = torch.optim.AdamW(_groups(network, config.weight_decay), lr=config.lr)
         self.heads, self.optimizer = fabric.setup(Heads(network), optimizer)
-        if isinstance(teacher, nn.Module):
+        if teacher is not None:
             teacher.to(fabric.device).eval()
         parameters = dict(network.named_parameters())
         self.masks = {name: mask.to(fabric.device) for name, mask in (masks or {}).items()}
@@ -184,11 +176,11 @@ class Fit:
         return value
 
     @property
-    def learnt(self) -> nn.Module:
+    def learnt(self) -> Network:
         """The network that is judged: the running mean where there is one."""
         return self.average if self.average is not None else self.network
 
-    def load_best(self) -> nn.Module:
+    def load_best(self) -> Network:
         """``network`` with the weights of ``best.pt``."""
         state = load_checkpoint(self.run, "best")
         if state is None:
@@ -227,18 +219,23 @@ class Fit:
         share = max(1 - self.config.ema, 1 / (1 + self.step))
         for mean, value in zip(self.average.parameters(), self.network.parameters(), strict=True):
             mean.lerp_(value, share)
-        for kept, value in zip(self.average.buffers(), self.network.buffers(), strict=True):
-            kept.copy_(value)
+        for kept, buffer in zip(self.average.buffers(), self.network.buffers(), strict=True):
+            kept.copy_(buffer)
 
     def _validate(self) -> None:
-        result = score(self.learnt, self.validation, self.fabric.device)  # type: ignore[arg-type]
+        result = score(self.learnt, self.validation, self.fabric.device)
         self._log(step=self.step, validation=result._asdict(), seconds=round(self.seconds, 1))
         if result.loss < self.best:
             self.best = result.loss
-            self._save(
-                {**self.extra, "step": self.step, "score": result._asdict(), "weights": _weights(self.learnt)}, "best"
-            )
+            kept = {"step": self.step, "score": result._asdict(), "weights": _weights(self.learnt)}
+            self._save({**self.extra, **kept, "trained_on": self._trained_on()}, "best")
         self._save(self._state(), "last")
+
+    def _trained_on(self) -> dict[str, Any]:
+        told = dict(self.extra.get("trained_on", {}))
+        told["frames"] = told.get("frames", 0) + self.step * self.config.batch
+        told["seconds"] = round(told.get("seconds", 0.0) + self.seconds, 1)
+        return told
 
     def _log(self, **record: Any) -> None:
         if self.fabric.is_global_zero:
@@ -275,9 +272,8 @@ class Fit:
             self.step, self.best, self.seconds = int(state["step"]), float(state["best"]), float(state["seconds"])
             records = int(state["log_records"])
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
-            reason = str(error).splitlines()[0]
             raise RunError(
-                f"{self.run / 'last.pt'}: does not fit config.yaml ({reason}); delete it to start over"
+                f"{self.run / 'last.pt'}: does not fit config.yaml ({first_line(error)}); delete it to start over"
             ) from None
         if self.fabric.is_global_zero:
             self.run.rewind_log(records)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gr_softmod.run_dir import RunDir, replacing
 
-__all__ = ["plot_accuracy", "plot_calibration", "plot_confusion", "plot_rejection", "plot_training"]
+__all__ = ["plot_accuracy", "plot_calibration", "plot_confusion", "plot_pruning", "plot_rejection", "plot_training"]
 
 
 def plot_training(run: RunDir) -> None:
@@ -32,6 +32,19 @@ def plot_training(run: RunDir) -> None:
     right.set(xlabel="step", ylabel="validation accuracy", ylim=(0, 1))
     right.legend(frameon=False)
     _save(figure, run, "training.png")
+
+
+def plot_pruning(run: RunDir, before: float, steps: Sequence[Mapping[str, Any]]) -> None:
+    """``pruning.png``: validation accuracy over the share of weights gone; crosses are steps taken back."""
+    figure = Figure((5, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.axhline(before, color="0.7", lw=1, label="whole network")
+    for kept, marker, label in ((True, "o", "kept"), (False, "x", "taken back")):
+        chosen = [step for step in steps if step["kept"] == kept]
+        axes.plot([s["sparsity"] for s in chosen], [s["accuracy"] for s in chosen], marker, ls="", label=label)
+    axes.set(xlabel="share of weights gone", ylabel="validation accuracy")
+    axes.legend(frameon=False)
+    _save(figure, run, "pruning.png")
 
 
 def plot_accuracy(run: RunDir, by_snr: Sequence[Mapping[str, Any]]) -> None:

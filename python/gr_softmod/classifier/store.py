@@ -181,7 +181,7 @@ class LiveFeed:
 
 def open_feed(
     config: DataConfig, seed: int, rotate: bool, progress: Callable[[int], object] = lambda done: None
-) -> Feed:
+) -> StoredFeed | LiveFeed:
     """Batches of a configuration's training frames: stored ones, or new ones without end."""
     if config.train is None:
         return LiveFeed(open_source(config), seed, rotate)

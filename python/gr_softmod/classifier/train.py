@@ -11,7 +11,7 @@ import torch
 from lightning.fabric import Fabric
 
 from gr_softmod.classifier.architectures import build
-from gr_softmod.classifier.config import TrainConfig
+from gr_softmod.classifier.config import DataConfig, TrainConfig
 from gr_softmod.classifier.fit import Fit, make_fabric, progress_bar
 from gr_softmod.classifier.network import Network
 from gr_softmod.classifier.plots import plot_training
@@ -20,7 +20,7 @@ from gr_softmod.classifier.trained import describe_training
 from gr_softmod.config import ConfigError, is_override, load_config
 from gr_softmod.run_dir import RunDir
 
-__all__ = ["fit_with_bar", "make_stores", "new_network", "run_train", "train"]
+__all__ = ["fit_with_bar", "make_stores", "new_network", "open_validation", "run_train", "train"]
 
 #: Keys that change nothing about what is learnt.
 AFTER_TRAINING = ("out", "title")
@@ -47,11 +47,11 @@ def train(config: TrainConfig, out: str | Path = "runs/classifier") -> RunDir:
     run = shared_run(fabric, config.out or out, config)
     feed, validation = make_stores(config, fabric)
     network = new_network(config, feed)
-    frames = config.train.steps * config.train.batch
     extra = {
         "graph": network.graph.to_dict(),
-        "trained_on": describe_training(config.data, frames, fabric.device),
+        "trained_on": describe_training(config.data, fabric.device),
         "title": config.title,
+        "history": [f"train: {config.model.architecture}, {config.train.steps} steps of {config.train.batch} frames"],
     }
     fit = Fit(run, network, feed, validation, config.train, fabric, seed=config.seed, extra=extra)
     fit_with_bar(fit, "train")
@@ -77,6 +77,12 @@ def make_stores(config: TrainConfig, fabric: Fabric) -> tuple[StoredFeed | LiveF
         first = config.data.train or 0
         validation = open_store(config.data, "validation", config.data.validation, lambda done: show(first + done, ""))
     return feed, validation
+
+
+def open_validation(data: DataConfig, fabric: Fabric) -> Store:
+    """What decides when a network is best, made where missing."""
+    with progress_bar(data.validation, "frames", fabric.is_global_zero) as show:
+        return open_store(data, "validation", data.validation, lambda done: show(done, ""))
 
 
 def new_network(config: TrainConfig, feed: StoredFeed | LiveFeed) -> Network:

@@ -4,21 +4,50 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gr_softmod.classifier.config import DataConfig
+from gr_softmod.classifier.data.presets import PRESETS
 from gr_softmod.classifier.graph import Graph
 from gr_softmod.classifier.network import Network
 from gr_softmod.classifier.store import open_source
 from gr_softmod.config import load_config
 from gr_softmod.modem.checkpoint import load_checkpoint
-from gr_softmod.run_dir import RunDir, RunError
+from gr_softmod.run_dir import RunDir, RunError, first_line
 
-__all__ = ["describe_training", "load_network", "masks_of", "open_run", "run_data", "trained_on"]
+__all__ = ["Saved", "describe_training", "load_network", "load_saved", "masks_of", "open_run", "run_data"]
+
+
+class Saved(NamedTuple):
+    """What ``best.pt`` says beside the weights.
+
+    Attributes:
+        title: one line for people.
+        trained_on: see :func:`describe_training`.
+        history: one line a verb, in order.
+        score: of the validation frames: loss, accuracy, accuracy_good.
+    """
+
+    graph: Graph
+    title: str
+    trained_on: dict[str, Any]
+    history: list[str]
+    score: dict[str, float]
+    weights: dict[str, Tensor]
+
+    def extra(self, graph: Graph, step: str) -> dict[str, Any]:
+        """For the ``best.pt`` of the next verb, that made ``graph`` of it by ``step``."""
+        return {
+            "graph": graph.to_dict(),
+            "title": self.title,
+            "trained_on": self.trained_on,
+            "history": [*self.history, step],
+        }
 
 
 def open_run(path: str | Path) -> RunDir:
@@ -33,40 +62,54 @@ def open_run(path: str | Path) -> RunDir:
     return run
 
 
-def load_network(run: RunDir) -> nn.Module:
+def load_saved(run: RunDir) -> Saved:
+    """``best.pt`` of a run.
+
+    Raises:
+        RunError: there is none, or it is damaged.
+    """
+    state = load_checkpoint(run, "best")
+    if state is None:
+        raise RunError(f"{run}: no run directory with a trained network (there is no best.pt)")
+    try:
+        graph = Graph.from_dict(state["graph"])
+        return Saved(
+            graph, state["title"], state["trained_on"], state["history"], state.get("score", {}), state["weights"]
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise RunError(f"{run / 'best.pt'}: damaged ({first_line(error)})") from None
+
+
+def load_network(run: RunDir, saved: Saved | None = None) -> Network:
     """The network of ``best.pt``, in evaluation mode: a :class:`Network`, or its quantised form where it has bits.
 
     Raises:
         RunError: there is none, or it is damaged.
     """
-    state = _state(run)
-    try:
-        graph = Graph.from_dict(state["graph"])
-        network: nn.Module
-        if any(node.weight_bits for node in graph.nodes):
-            from gr_softmod.classifier.quantize import QuantNetwork
+    saved = saved or load_saved(run)
+    network: Network
+    if any(node.weight_bits for node in saved.graph.nodes):
+        from gr_softmod.classifier.quant_network import QuantNetwork
 
-            network = QuantNetwork(graph)
-        else:
-            network = Network(graph)
-        network.load_state_dict(state["weights"])
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise RunError(f"{run / 'best.pt'}: damaged ({str(error).splitlines()[0]})") from None
+        network = QuantNetwork(saved.graph)
+    else:
+        network = Network(saved.graph)
+    try:
+        network.load_state_dict(saved.weights)
+    except (RuntimeError, TypeError) as error:
+        raise RunError(f"{run / 'best.pt'}: damaged ({first_line(error)})") from None
     return network.eval()
 
 
-def trained_on(run: RunDir) -> dict[str, Any]:
-    """What :func:`describe_training` said of the run; its round of learning and those before it."""
-    return dict(_state(run).get("trained_on", {}))
+def run_data(run: RunDir, changes: Mapping[str, Any] | None = None) -> DataConfig:
+    """The data of a run (``data`` of its configuration), with some of its keys changed."""
+    return load_config(
+        DataConfig, {**run.config["data"], **{k: v for k, v in (changes or {}).items() if v is not None}}
+    )
 
 
-def run_data(run: RunDir) -> DataConfig:
-    """The data of a run: ``data`` of its configuration."""
-    return load_config(DataConfig, run.config["data"])
-
-
-def masks_of(network: nn.Module) -> dict[str, Tensor]:
-    """Where the weights of a pruned network are not exactly zero, by parameter name; weights that are whole are left out."""
+def masks_of(network: Network) -> dict[str, Tensor]:
+    """Where the weights of a pruned network are not exactly zero, by parameter name; whole ones are left out."""
     masks = {}
     for name, parameter in network.named_parameters():
         if name.endswith("layer.weight") and bool((parameter == 0).any()):
@@ -74,32 +117,20 @@ def masks_of(network: nn.Module) -> dict[str, Tensor]:
     return masks
 
 
-def describe_training(
-    data: DataConfig, frames: int, device: torch.device, before: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    """What a model card and a model file say about the frames that a network has learnt from.
+def describe_training(data: DataConfig, device: torch.device) -> dict[str, Any]:
+    """What model cards and model files say about the frames that a network learns from.
 
-    Args:
-        frames: how many were shown in this round (the same frame each time it is shown).
-        before: what this function said of the network that this round began with.
+    ``frames`` (shown, the same one each time it is shown) and ``seconds`` are added while it learns.
     """
-    from gr_softmod.classifier.data.presets import PRESETS
-
     source, preset = open_source(data), PRESETS[data.preset]
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU"
     return {
         "preset": data.preset,
         "samples_per_symbol": list(preset.transmitters.samples_per_symbol),
         "snr_db": [min(source.snr_grid), max(source.snr_grid)],
-        "frames": frames + int((before or {}).get("frames", 0)),
+        "frames": 0,
+        "seconds": 0.0,
         "different_frames": data.train,
         "seed": data.seed,
         "device": name,
     }
-
-
-def _state(run: RunDir) -> dict[str, Any]:
-    state = load_checkpoint(run, "best")
-    if state is None:
-        raise RunError(f"{run}: no run directory with a trained network (there is no best.pt)")
-    return state
