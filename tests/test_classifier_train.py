@@ -19,7 +19,7 @@ from gr_softmod.classifier.fit import Fit, make_fabric, score
 from gr_softmod.classifier.losses import distillation_loss, training_loss
 from gr_softmod.classifier.network import Network
 from gr_softmod.classifier.shared_norm import SharedBatchNorm
-from gr_softmod.classifier.store import LiveFeed, StoredFeed, open_source, open_store
+from gr_softmod.classifier.store import LiveFeed, StoredFeed, open_store
 from gr_softmod.classifier.train import new_network, open_validation, train
 from gr_softmod.classifier.trained import load_network, load_saved
 from gr_softmod.modem.checkpoint import load_checkpoint
@@ -37,7 +37,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_store_holds_what_the_source_gives(frames: Path) -> None:
     config = small_config(frames).data
     store = open_store(config, "train", 700)
-    raw = torch.cat([open_source(config).batch(k, stored.PIECE, "train").frames for k in range(2)])[:700]
+    raw = torch.cat([config.open().batch(k, stored.PIECE, "train").frames for k in range(2)])[:700]
     given = store.rows(torch.tensor([699, 3, 512]))
     unit = normalise(raw[[699, 3, 512]])
     torch.testing.assert_close(given.signal, torch.view_as_real(unit).transpose(1, 2), rtol=1e-3, atol=1e-3)
@@ -99,9 +99,7 @@ def test_rotation_turns_the_signal_and_nothing_else(frames: Path) -> None:
 def test_processes_share_a_batch_without_gap_or_overlap(frames: Path, live: bool) -> None:
     config = small_config(frames).data
     feed = (
-        LiveFeed(open_source(config), 5, True, piece=16)
-        if live
-        else StoredFeed(open_store(config, "train", 1024), 5, True)
+        LiveFeed(config.open(), 5, True, piece=16) if live else StoredFeed(open_store(config, "train", 1024), 5, True)
     )
     whole = feed.batch(2, 64)
     parts = [feed.batch(2, 64, rank, 4) for rank in range(4)]

@@ -160,7 +160,7 @@ def train(
 
     On two processors: torchrun --nproc-per-node 2 -m gr_softmod train configs/classifier_radioml2018.yaml
     """
-    from gr_softmod.classifier.train import run_train
+    from gr_softmod.classifier.pipeline import run_train
 
     run_train(arguments)
 

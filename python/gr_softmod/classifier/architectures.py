@@ -85,16 +85,18 @@ def imperial(class_names: Sequence[str], frame_length: int = 1024, channels: int
 def softmod(
     class_names: Sequence[str],
     frame_length: int = 1024,
-    channels: Sequence[int] = (8, 16, 16, 24),
+    channels: Sequence[int] = (16, 24, 32, 48),
     kernels: Sequence[int] = (8, 7, 7, 7),
     strides: Sequence[int] = (4, 2, 2, 2),
-    expert: int = 32,
-    head: int = 32,
+    expert: int = 48,
+    head: int = 48,
     pool: str = "avg",
     branches: Sequence[str] = ("signal", "expert"),
     auxiliary: bool = True,
 ) -> Graph:
     """Ours: a strided convolution with few channels, separable blocks, a mean over time; beside it the expert features.
+
+    Wide enough to learn well; pruning by cost then takes most of it away.
 
     Args:
         channels, kernels, strides: of the first convolution and of each separable block behind it.

@@ -58,10 +58,12 @@ def _training(told: Mapping[str, Any]) -> Iterator[str]:
     sps, snr = told["samples_per_symbol"], told["snr_db"]
     frames = "never the same twice" if told["different_frames"] is None else f"{told['different_frames']:,} different"
     yield ""
-    yield f"- synthetic frames, preset `{told['preset']}`, seed {told['seed']}: {told['frames']:,} shown, {frames}"
-    yield f"- {_span(sps)} samples a symbol, SNR {snr[0]:g} to {snr[1]:g} dB as the preset counts it"
+    yield f"- frames of `{told['preset']}`, seed {told['seed']}: {told['frames']:,} shown, {frames}"
+    if sps and snr:
+        yield f"- made here: {_span(sps)} samples a symbol, SNR {snr[0]:g} to {snr[1]:g} dB as the preset counts it"
     yield f"- on {told['device']}" + f", for {told['seconds'] / 60:.1f} minutes"
-    yield "- no recording and no signal of another program was part of it"
+    if sps:
+        yield "- no recording and no signal of another program was part of it"
 
 
 def _results(result: Mapping[str, Any]) -> Iterator[str]:

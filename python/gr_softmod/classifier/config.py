@@ -8,19 +8,15 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from gr_softmod.classifier.architectures import ARCHITECTURES
+from gr_softmod.classifier.data.config import DataConfig as SourceConfig
 from gr_softmod.config import Config
 
 __all__ = ["DataConfig", "DeviceConfig", "FitConfig", "ModelConfig"]
 
 
-class DataConfig(Config):
-    """Which frames a network learns from and is judged on."""
+class DataConfig(SourceConfig):
+    """Which frames a network learns from and is judged on: a source, and how many frames of it are used."""
 
-    preset: Literal["radioml2018", "field"] = "radioml2018"
-    class_names: list[str] | None = Field(default=None, description="all of the preset's without it")
-    snr_db: tuple[float, float, float] | None = Field(default=None, description="start, stop, step; the preset's")
-    frame_length: int = Field(default=1024, ge=128)
-    seed: int = Field(default=1, ge=0)
     train: int | None = Field(
         default=262_144,
         ge=1,
@@ -29,13 +25,6 @@ class DataConfig(Config):
     validation: int = Field(default=16_384, ge=1, description="frames that decide when a network was best")
     test: int = Field(default=65_536, ge=1, description="frames that only judge")
     store: str = Field(default="runs/frames", description="folder of frames made once for every run that asks alike")
-
-    @field_validator("snr_db")
-    @classmethod
-    def _ordered(cls, value: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
-        if value is not None and not (value[0] <= value[1] and value[2] > 0):
-            raise ValueError(f"{list(value)} is not [start, stop >= start, step > 0]")
-        return value
 
 
 class ModelConfig(Config):

@@ -24,10 +24,22 @@ from gr_softmod.classifier.store import Store, open_feed
 from gr_softmod.classifier.structured import prune_channels
 from gr_softmod.classifier.train import fit_with_bar, open_validation, shared_run
 from gr_softmod.classifier.trained import Saved, load_network, load_saved, masks_of, open_run, run_data
-from gr_softmod.config import Config, ConfigError, is_override, load_config
+from gr_softmod.config import (
+    Config,
+    ConfigError,
+    apply_overrides,
+    find_config,
+    is_override,
+    load_config,
+    read_yaml,
+)
 from gr_softmod.run_dir import RunDir
 
 __all__ = ["PruneConfig", "PruneSettings", "prune", "run_prune"]
+
+
+#: Parts of a pipeline's configuration, of which a verb takes its own.
+_OF_PIPELINES = ("title", "model", "train", "prune", "quantize", "eval")
 
 
 class PruneSettings(Config):
@@ -65,13 +77,16 @@ def run_prune(arguments: Sequence[str]) -> RunDir:
 
 
 def verb_config(model: type[Any], arguments: Sequence[str]) -> Any:
-    """The configuration of a verb that reads a run: ``RUN [CONFIG] [key=value ...]``, data as in the run."""
-    from gr_softmod.config import apply_overrides, find_config, read_yaml
+    """The configuration of a verb that reads a run: ``RUN [CONFIG] [key=value ...]``, data as in the run.
 
+    CONFIG may be one of a pipeline: the parts of other verbs are left out.
+    """
     paths = [argument for argument in arguments if not is_override(argument)]
     if len(paths) not in (1, 2):
         raise ConfigError(f"give a run directory and, if need be, a configuration, not {len(paths)} paths")
     given = read_yaml(find_config(paths[1])) if len(paths) == 2 else {}
+    given = {key: value for key, value in given.items() if key in model.model_fields or key not in _OF_PIPELINES}
+    given.pop("out", None)
     given = apply_overrides(given, [argument for argument in arguments if is_override(argument)])
     data = run_data(open_run(paths[0]), given.get("data"))
     return load_config(model, {**given, "run": paths[0], "data": data.to_dict()})

@@ -21,18 +21,18 @@ import torch
 from torch import Tensor
 
 from gr_softmod.classifier.config import DataConfig
-from gr_softmod.classifier.data import FrameSource, Split, SyntheticFrames
+from gr_softmod.classifier.data import FrameSource, Split
 from gr_softmod.classifier.feature_set import FEATURE_NAMES
 from gr_softmod.classifier.network import prepare
 from gr_softmod.modem.seeding import seeded_generator
 from gr_softmod.run_dir import replacing
 
-__all__ = ["Feed", "LiveFeed", "Prepared", "Store", "StoredFeed", "open_feed", "open_source", "open_store"]
+__all__ = ["Feed", "LiveFeed", "Prepared", "Store", "StoredFeed", "open_feed", "open_store"]
 
 #: Frames of one piece: what a source makes fastest.
 PIECE = 512
 #: Changes where the content of a store of the same source would: features, normalisation, precision.
-VERSION = 1
+VERSION = 2
 #: First index of seeds: what is drawn.
 _ORDER, _ROTATION = 10, 11
 
@@ -62,25 +62,20 @@ class Feed(Protocol):
         ...
 
 
-def open_source(config: DataConfig) -> SyntheticFrames:
-    """The frames that a configuration speaks of."""
-    return SyntheticFrames(
-        config.preset, config.class_names, config.frame_length, snr_db=config.snr_db, seed=config.seed
-    )
-
-
 def open_store(
     config: DataConfig, split: Split, count: int, progress: Callable[[int], object] = lambda done: None
 ) -> Store:
     """The stored frames of a split, made now as far as they are missing."""
-    source = open_source(config)
-    description = {
-        **config.to_dict(), "class_names": list(source.class_names), "version": VERSION, "features": list(FEATURE_NAMES)
-    }  # fmt: skip
+    source = config.open()
+    count = min(count, source.count(split) or count)
+    # Keys that stand at their default are left out: a key that a later version adds moves no frames.
+    description = config.model_dump(mode="json", exclude_defaults=True)
     for key in ("train", "validation", "test", "store"):
-        del description[key]
+        description.pop(key, None)
+    description |= {"classes": source.class_names, "version": VERSION, "features": FEATURE_NAMES}
     name = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
-    folder = Path(config.store) / f"{config.preset}-{name}" / split
+    kind = config.source if config.source != "synthetic" else config.preset or "radioml2018"
+    folder = Path(config.store) / f"{kind}-{name}" / split
     fill(folder, source, split, count, progress)
     return Store(folder, count)
 
@@ -184,7 +179,7 @@ def open_feed(
 ) -> StoredFeed | LiveFeed:
     """Batches of a configuration's training frames: stored ones, or new ones without end."""
     if config.train is None:
-        return LiveFeed(open_source(config), seed, rotate)
+        return LiveFeed(config.open(), seed, rotate)
     return StoredFeed(open_store(config, "train", config.train, progress), seed, rotate)
 
 

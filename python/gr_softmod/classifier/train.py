@@ -15,30 +15,16 @@ from gr_softmod.classifier.config import DataConfig, TrainConfig
 from gr_softmod.classifier.fit import Fit, make_fabric, progress_bar
 from gr_softmod.classifier.network import Network
 from gr_softmod.classifier.plots import plot_training
-from gr_softmod.classifier.store import LiveFeed, Store, StoredFeed, open_feed, open_source, open_store
+from gr_softmod.classifier.store import LiveFeed, Store, StoredFeed, open_feed, open_store
 from gr_softmod.classifier.trained import describe_training
-from gr_softmod.config import ConfigError, is_override, load_config
 from gr_softmod.run_dir import RunDir
 
-__all__ = ["fit_with_bar", "make_stores", "new_network", "open_validation", "run_train", "train"]
+__all__ = ["fit_with_bar", "make_stores", "new_network", "open_validation", "train"]
 
 #: Keys that change nothing about what is learnt.
 AFTER_TRAINING = ("out", "title")
 #: Frames that the features' means and deviations are measured on, at most.
 MEASURED = 65_536
-
-
-def run_train(arguments: Sequence[str]) -> RunDir:
-    """What ``softmod train CONFIG [key=value ...]`` does: train, or go on training.
-
-    Raises:
-        ConfigError, RunError, ValueError: each with one line of text for the person who called.
-    """
-    paths = [argument for argument in arguments if not is_override(argument)]
-    if len(paths) != 1:
-        raise ConfigError(f"give one configuration, not {len(paths)} (for example configs/classifier_radioml2018.yaml)")
-    overrides = [argument for argument in arguments if is_override(argument)]
-    return train(load_config(TrainConfig, paths[0], overrides), f"runs/{Path(paths[0]).stem}")
 
 
 def train(config: TrainConfig, out: str | Path = "runs/classifier") -> RunDir:
@@ -87,8 +73,8 @@ def open_validation(data: DataConfig, fabric: Fabric) -> Store:
 
 def new_network(config: TrainConfig, feed: StoredFeed | LiveFeed) -> Network:
     """The network at the beginning: weights by the seed, features' scales measured on training frames."""
-    source = open_source(config.data)
-    graph = build(config.model.architecture, source.class_names, config.data.frame_length, **config.model.arguments)
+    source = config.data.open()
+    graph = build(config.model.architecture, source.class_names, source.frame_length, **config.model.arguments)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = Network(graph)

@@ -15,7 +15,6 @@ from gr_softmod.classifier.config import DataConfig
 from gr_softmod.classifier.data.presets import PRESETS
 from gr_softmod.classifier.graph import Graph
 from gr_softmod.classifier.network import Network
-from gr_softmod.classifier.store import open_source
 from gr_softmod.config import load_config
 from gr_softmod.modem.checkpoint import load_checkpoint
 from gr_softmod.run_dir import RunDir, RunError, first_line
@@ -122,12 +121,13 @@ def describe_training(data: DataConfig, device: torch.device) -> dict[str, Any]:
 
     ``frames`` (shown, the same one each time it is shown) and ``seconds`` are added while it learns.
     """
-    source, preset = open_source(data), PRESETS[data.preset]
+    preset = PRESETS[data.preset or "radioml2018"] if data.source == "synthetic" else None
+    snr = data.snr_db or (preset.snr_db if preset else None)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU"
     return {
-        "preset": data.preset,
-        "samples_per_symbol": list(preset.transmitters.samples_per_symbol),
-        "snr_db": [min(source.snr_grid), max(source.snr_grid)],
+        "preset": (data.preset or "radioml2018") if preset else f"{data.source} file",
+        "samples_per_symbol": list(preset.transmitters.samples_per_symbol) if preset else None,
+        "snr_db": list(snr[:2]) if snr else None,
         "frames": 0,
         "seconds": 0.0,
         "different_frames": data.train,

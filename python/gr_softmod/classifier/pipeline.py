@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verb ``softmod pipeline``: all verbs in a row from one configuration, each a run directory, each resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from gr_softmod.classifier.config import TrainConfig
+from gr_softmod.classifier.evaluate import EvaluateConfig, evaluate
+from gr_softmod.classifier.prune import PruneConfig, PruneSettings, prune
+from gr_softmod.classifier.train import train
+from gr_softmod.config import ConfigError, is_override, load_config
+from gr_softmod.run_dir import RunDir
+
+__all__ = ["PipelineConfig", "run_pipeline", "run_train"]
+
+
+class PipelineConfig(TrainConfig):
+    """A training and what follows it. Every configuration of a classifier is one; ``train`` reads its part alone."""
+
+    prune: PruneSettings | None = Field(default=None, description="null: nothing is pruned")
+    eval: EvaluateConfig = EvaluateConfig()
+
+    def training(self) -> TrainConfig:
+        """The part of ``softmod train``."""
+        return TrainConfig(**{name: getattr(self, name) for name in TrainConfig.model_fields})
+
+
+def run_train(arguments: Sequence[str]) -> RunDir:
+    """What ``softmod train CONFIG [key=value ...]`` does: train, or go on training.
+
+    Raises:
+        ConfigError, RunError, ValueError: each with one line of text for the person who called.
+    """
+    config, out = _read(arguments)
+    return train(config.training(), out)
+
+
+def run_pipeline(arguments: Sequence[str]) -> list[RunDir]:
+    """What ``softmod pipeline CONFIG [key=value ...]`` does: every stage, in ``OUT/1-train``, ``OUT/2-prune``, ...
+
+    A stage that was interrupted goes on; one that is done is read and not made again. The last one is judged.
+
+    Raises:
+        ConfigError, RunError, ValueError: each with one line of text for the person who called.
+    """
+    config, default = _read(arguments)
+    out = Path(config.out or default)
+    runs = [train(config.training().model_copy(update={"out": str(out / "1-train")}))]
+    if config.prune is not None:
+        settings = PruneConfig(
+            run=str(runs[-1]), out=str(out / "2-prune"), data=config.data, prune=config.prune, device=config.device
+        )
+        runs.append(prune(settings))
+    for run in runs:
+        evaluate(str(run), config.eval)
+    return runs
+
+
+def _read(arguments: Sequence[str]) -> tuple[PipelineConfig, str]:
+    """The configuration, and where its runs go unless it says otherwise."""
+    paths = [argument for argument in arguments if not is_override(argument)]
+    if len(paths) != 1:
+        raise ConfigError(f"give one configuration, not {len(paths)} (for example configs/classifier_radioml2018.yaml)")
+    overrides = [argument for argument in arguments if is_override(argument)]
+    return load_config(PipelineConfig, paths[0], overrides), f"runs/{Path(paths[0]).stem}"
