@@ -24,7 +24,7 @@ SETTLED = 2048
 def matched(
     name: str, esn0_db: float, count: int = 8000, clock: float = 0.0, delay: float = 0.0, roll_off: float = 0.35
 ) -> tuple[NDArray, NDArray[np.complex64]]:
-    """Sent symbols, and what a matched filter gives: 4 samples a symbol, power about 1, 16 symbols of silence before."""
+    """Sent symbols behind 16 of silence, and what a matched filter gives: 4 samples a symbol, power about 1."""
     rng = np.random.default_rng(3)
     sent = rng.choice(Constellation.from_name(name).points, count)
     clean = waveform(np.concatenate((np.zeros(16), sent)), 4 * (1 + clock), roll_off, delay)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What real recordings give: frames, frames recovered by soft bits, code bits corrected.
 
-    python benchmarks/recordings/run.py [--recordings DIR] [--runs 10] [--seeds 3] [--out FILE.json]
+    python benchmarks/recordings/run.py [--recordings DIR] [--runs 10] [--seeds 5] [--out FILE.json]
 
-docs/recordings.md says what is measured.
+Writes the JSON and the tables of docs/recordings.md, which says what is measured.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import os
 from pathlib import Path
 
 import numpy as np
+import report as tables
 from chains import (
     AO73,
     BY701,
     BY701_BYTES,
     ENTRYSAT,
     PICSAT,
+    Floats,
     ao73_errors,
     by701_windows,
     code_errors,
@@ -53,6 +55,18 @@ def noisy_frames(folder: Path, noise_db: float, seed: int, clean: set[bytes]) ->
     }
 
 
+def by701_frames(llr: Floats) -> dict:
+    """Frames from the signs of LLRs, from the LLRs, and those that the signs alone give."""
+    plain, soft = (
+        [frame.payload for frame in ccsds.recover_frames(values, BY701_BYTES)] for values in (signs(llr), llr)
+    )
+    return {
+        "frames_from_signs": len(plain),
+        "frames_from_llrs": len(soft),
+        "frames_from_signs_alone": len(set(plain) - set(soft)),
+    }
+
+
 def by701(folder: Path, seeds: int) -> dict:
     clean = llrs(folder, BY701)
     frames, windows = ccsds.recover_frames(clean, BY701_BYTES), by701_windows(clean)
@@ -61,17 +75,10 @@ def by701(folder: Path, seeds: int) -> dict:
         for seed in range(1, seeds + 1):
             llr = llrs(folder, BY701, db, seed)
             noisy.append(
-                {
-                    "noise_below_recording_db": db,
-                    "seed": seed,
-                    "frames_from_signs": len(ccsds.recover_frames(signs(llr), BY701_BYTES)),
-                    "frames_from_llrs": len(ccsds.recover_frames(llr, BY701_BYTES)),
-                    **code_errors(windows, llr),
-                }
+                {"noise_below_recording_db": db, "seed": seed, **by701_frames(llr), **code_errors(windows, llr)}
             )
     return {
-        "frames": len(frames),
-        "frames_from_signs": len(ccsds.recover_frames(signs(clean), BY701_BYTES)),
+        **by701_frames(clean),
         "bytes_corrected": sum(frame.corrected for frame in frames),
         "clean": code_errors(windows, clean),
         "noisy": noisy,
@@ -82,7 +89,7 @@ def ao73(folder: Path, seeds: int) -> dict:
     clean = llrs(folder, AO73)
     frame = ao40.recover_frame(clean)
     if frame is None:
-        return {"frames": 0}
+        return {"frames_from_llrs": 0}
     noisy = []
     for db in (4, 2, -6, -7, -8):
         for seed in range(1, seeds + 1):
@@ -92,13 +99,14 @@ def ao73(folder: Path, seeds: int) -> dict:
                 {
                     "noise_below_recording_db": db,
                     "seed": seed,
-                    "frame_from_signs": found[0] is not None and found[0].payload == frame.payload,
-                    "frame_from_llrs": found[1] is not None and found[1].payload == frame.payload,
+                    "frames_from_signs": int(found[0] is not None and found[0].payload == frame.payload),
+                    "frames_from_llrs": int(found[1] is not None and found[1].payload == frame.payload),
                     **ao73_errors(frame.payload, llr),
                 }
             )
     return {
-        "frames": 1,
+        "frames_from_llrs": 1,
+        "frames_from_signs": int(ao40.recover_frame(signs(clean)) is not None),
         "begins": frame.payload[:12].hex(" "),
         "bytes_corrected": frame.corrected,
         "clean": ao73_errors(frame.payload, clean),
@@ -108,12 +116,14 @@ def ao73(folder: Path, seeds: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--recordings", type=Path, default=ROOT.parent / "shared" / "iq")
+    parser.add_argument("--recordings", type=Path, default=os.environ.get("SOFTMOD_RECORDINGS"))
     parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "recordings.json")
     options = parser.parse_args()
     folder = options.recordings
+    if folder is None or not folder.is_dir():
+        parser.error(f"the folder of recordings is {folder}; pass --recordings DIR or set SOFTMOD_RECORDINGS")
     cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     report = {
         "date": datetime.date.today().isoformat(),
@@ -137,11 +147,14 @@ def main() -> None:
         },
     )
     save("entrysat_frames", [deframer_frames(llrs(folder, ENTRYSAT)) for _ in range(options.runs)])
-    clean = {frame.payload for frame in recover_frames(runs[0])}
+    found = recover_frames(runs[0])
+    save("picsat_soft", len(found))
+    clean = {frame.payload for frame in found}
     cases = [(db, seed) for db in (6, 4, 2) for seed in range(1, options.seeds + 1)]
     save("picsat_noisy", [noisy_frames(folder, db, seed, clean) for db, seed in cases])
     save("by701", by701(folder, options.seeds))
     save("ao73", ao73(folder, options.seeds))
+    tables.write(report)
 
 
 if __name__ == "__main__":
