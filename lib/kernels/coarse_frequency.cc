@@ -20,7 +20,7 @@ constexpr float AVERAGING = 0.25f; // share of the newest spectrum
 constexpr double CLEAR = 1.3;      // power density in the signal's band over that beside it
 constexpr double BESIDE = 0.25;    // cycles a symbol on either side of the signal that count as beside it
 constexpr double FAR = 0.06;       // cycles a symbol: as far as a loop for 8-PSK may be off
-constexpr double SPREAD = 0.08;    // cycles a symbol: an estimate of max_offset may be that much beyond it
+constexpr double SPREAD = 0.03;    // cycles a symbol: an estimate of max_offset may be that much beyond it
 constexpr unsigned GIVE_UP = 4;    // looks without a signal
 constexpr unsigned JUMP = 2;       // looks that see it far away
 
@@ -137,7 +137,7 @@ CoarseFrequency::Estimate CoarseFrequency::estimate(const std::vector<float>& sp
         return sum;
     };
     const double range = d_config.max_offset / d_config.symbol_rate + SPREAD;
-    const auto furthest = static_cast<std::ptrdiff_t>(range * BINS_PER_SYMBOL_RATE);
+    const auto furthest = static_cast<std::ptrdiff_t>(std::ceil(range * BINS_PER_SYMBOL_RATE));
     std::ptrdiff_t best = -furthest;
     double most = covered(best);
     for (std::ptrdiff_t offset = best + 1; offset <= furthest; ++offset) {

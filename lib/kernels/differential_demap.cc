@@ -67,12 +67,21 @@ void DifferentialDemapper::demap(const std::complex<float>* y, std::size_t n, fl
     const float scale =
         2 / noise_var; // on a circle -|y - s|^2 / noise_var is 2 Re(y conj(s)) / noise_var and a constant
     for (std::size_t symbol = 0; symbol < n; ++symbol, ++y) {
-        const bool finite = std::isfinite(y->real()) && std::isfinite(y->imag());
-        for (std::size_t k = 0; k < order; ++k)
-            d_now[k] =
-                finite ? std::clamp(scale * (y->real() * d_points[k].real() + y->imag() * d_points[k].imag()),
-                                    -LARGEST, LARGEST)
-                       : 0.0f;
+        const bool known_before = d_known;
+        d_known = std::isfinite(y->real()) && std::isfinite(y->imag());
+        if (!d_known) {
+            llr = std::fill_n(llr, d_bits, 0.0f);
+            continue;
+        }
+        std::swap(d_before, d_now);
+        for (std::size_t k = 0; k < order; ++k) {
+            const float along = y->real() * d_points[k].real() + y->imag() * d_points[k].imag();
+            d_now[k] = std::clamp(scale * along, -LARGEST, LARGEST);
+        }
+        if (!known_before) {
+            llr = std::fill_n(llr, d_bits, 0.0f);
+            continue;
+        }
         for (std::size_t turn = 0; turn < order; ++turn) {
             float sum = MINUS_INFINITY;
             for (std::size_t k = 0; k < order; ++k)
@@ -87,7 +96,6 @@ void DifferentialDemapper::demap(const std::complex<float>* y, std::size_t n, fl
             }
             *llr++ = sum[1] - sum[0];
         }
-        std::swap(d_before, d_now);
     }
 }
 

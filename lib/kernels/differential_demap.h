@@ -34,7 +34,8 @@ private:
     const unsigned d_bits;
     std::vector<std::complex<float>> d_points; // by phase
     std::vector<unsigned> d_label;             // of a turn by so many steps
-    std::vector<float> d_before, d_now;        // log-likelihoods of the points; 0 where nothing is known
+    bool d_known = false;                      // whether the last symbol was finite
+    std::vector<float> d_before, d_now;        // log-likelihoods of the points for the last two symbols
     std::vector<float> d_turn;                 // log-likelihoods of the turns
 };
 
