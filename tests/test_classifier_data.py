@@ -66,6 +66,15 @@ def test_threads_change_the_last_digit_at_most(preset: str) -> None:
     assert differs.float().mean() < 1e-4
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_tensor_is_made_on_the_device_asked_for(preset: str) -> None:
+    source = SyntheticFrames(preset, device="cpu")
+    wanted = source.batch(0, 60)  # and the tables are there now
+    with torch.device("meta"):  # what names no device lands where nothing can be computed
+        made = source.batch(0, 60)
+    assert equal(made, wanted)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -89,7 +89,13 @@ def test_blocks_import_torch_nowhere_at_module_level() -> None:
     [
         (
             "gnuradio",
-            ["gr_softmod.modem", "gr_softmod.constellation", "gr_softmod.bindings._kernels", "gr_softmod.cli"],
+            [
+                "gr_softmod.modem",
+                "gr_softmod.classifier.data",
+                "gr_softmod.constellation",
+                "gr_softmod.bindings._kernels",
+                "gr_softmod.cli",
+            ],
         ),
         (
             "torch",
