@@ -73,15 +73,7 @@ void Classifier::frame_logits(Worker& worker, const float* frame, float* out) co
         for (std::size_t c = 0; c < 2; ++c)
             mean[c] = static_cast<float>(sum[c] / static_cast<double>(n));
     }
-    double sums[8] = {}; // more than one, for speed
-    for (std::size_t i = 0; i < 2 * n; ++i) {
-        const double x = frame[i] - mean[i % 2];
-        sums[i % 8] += x * x;
-    }
-    double power = 0.0;
-    for (const double sum : sums)
-        power += sum;
-    power /= static_cast<double>(n);
+    const double power = d_network.sum_of_squares(frame, 2 * n, mean) / static_cast<double>(n);
     const bool heard = std::isfinite(power) && power >= least_power;
     const float gain = heard ? static_cast<float>(1.0 / std::sqrt(power)) : 0.0f;
     if (d_has_iq && heard)

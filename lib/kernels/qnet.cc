@@ -34,6 +34,11 @@ QuantNetwork::QuantNetwork(const Model& model)
 }
 QuantNetwork::~QuantNetwork() = default;
 
+double QuantNetwork::sum_of_squares(const float* x, std::size_t n, const float* mean) const
+{
+    return d_kernels->sum_of_squares(x, n, mean);
+}
+
 void QuantNetwork::set_iq(Arena& arena, const float* x, const float* mean, float gain) const
 {
     const auto& node = d_model->nodes[d_plan->iq];

@@ -38,6 +38,9 @@ public:
     explicit QuantNetwork(const Model& model);
     ~QuantNetwork();
 
+    // Of n values x[i] - mean[i % 2], in double precision.
+    double sum_of_squares(const float* x, std::size_t n, const float* mean) const;
+
     // What goes into the `iq` and the `features` node; to be called for those that the model has.
     // x: [n] I and Q in turn; bytes of clamp(rint((x - mean) * gain * scale)).
     void set_iq(Arena& arena, const float* x, const float* mean, float gain) const;

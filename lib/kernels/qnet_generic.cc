@@ -101,11 +101,22 @@ void quantise(const float* x, std::size_t n, const float* mean, float gain, floa
     }
 }
 
+double sum_of_squares(const float* x, std::size_t n, const float* mean)
+{
+    double sum = 0.0;
+    for (std::size_t i = 0; i < n; ++i) {
+        const double value = x[i] - mean[i % 2];
+        sum += value * value;
+    }
+    return sum;
+}
+
 } // namespace
 
 const QnetKernels& qnet_kernels_generic()
 {
-    static constexpr QnetKernels kernels{"generic", {}, conv, depthwise, add, max_pool, rescale, quantise};
+    static constexpr QnetKernels kernels{"generic", {},      conv,     depthwise,     add,
+                                         max_pool,  rescale, quantise, sum_of_squares};
     return kernels;
 }
 

@@ -20,6 +20,8 @@ struct QnetKernels {
     // bytes[i] = clamp(rint((x[i] - mean[i % 2]) * gain * scale)): n of them
     void (*quantise)(const float* x, std::size_t n, const float* mean, float gain, float scale,
                      const ByteRange& to, std::uint8_t* bytes);
+    // of x[i] - mean[i % 2], the squares and their sum in double precision
+    double (*sum_of_squares)(const float* x, std::size_t n, const float* mean);
 };
 
 const QnetKernels& qnet_kernels_generic(); // the plain form: the oracle

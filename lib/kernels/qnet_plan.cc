@@ -11,7 +11,6 @@ namespace
 {
 
 constexpr std::size_t max_weights = std::size_t{1} << 24;
-constexpr std::size_t slack = 4096; // kernels may read that far behind what they need, in bytes
 
 std::size_t round_up(std::size_t n, std::size_t to)
 {
@@ -42,7 +41,11 @@ public:
         }
         for (std::size_t i = 0; i < nodes.size(); ++i)
             add_steps(i);
-        d_plan.arena = round_up(d_end + slack, 64);
+        // Kernels read behind what they need: four rows and two vectors at most.
+        std::size_t widest = 0;
+        for (const auto& node : nodes)
+            widest = std::max(widest, node.channels);
+        d_plan.arena = round_up(d_end + 4 * widest + 256, 64);
     }
 
 private:
@@ -164,7 +167,7 @@ private:
         }
         step.plain = !step.logits && !within_int32(step);
         if (step.kind == Step::Kind::depthwise && step.stride > 1)
-            step.scratch = take(step.stride * phase_rows(step) * step.channels);
+            step.scratch = take(step.stride * phase_rows(step) * step.channels + 64);
     }
 
     // A mean is a depthwise convolution with weights of 1.
