@@ -45,10 +45,14 @@ HWY_INLINE VI Dot(VI sum, const Input& input, const std::int8_t* HWY_RESTRICT we
 #if HWY_ARCH_ARM
     return VI(vdotq_s32(sum.raw, input.bytes.raw, vld1q_s8(weight)));
 #elif HWY_TARGET == HWY_AVX3
-    return VI{_mm512_dpbusd_epi32(sum.raw, input.bytes.raw, _mm512_load_si512(weight))};
+    // In assembler, since compilers copy every sum around its intrinsic.
+    const __m512i weights = _mm512_load_si512(weight);
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(input.bytes.raw), "vm"(weights));
+    return sum;
 #else
-    return VI{_mm256_dpbusd_avx_epi32(sum.raw, input.bytes.raw,
-                                      _mm256_load_si256(reinterpret_cast<const __m256i*>(weight)))};
+    const __m256i weights = _mm256_load_si256(reinterpret_cast<const __m256i*>(weight));
+    asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum.raw) : "x"(input.bytes.raw), "xm"(weights));
+    return sum;
 #endif
 }
 #else // products of 16 bits, of which two are summed: exact for every byte and weight
@@ -122,12 +126,25 @@ struct Range {
     }
 };
 
+HWY_INLINE VI Nearest(VF x) // ties to even; x within int32, so that nothing need be mended
+{
+#if HWY_ARCH_ARM
+    return hn::NearestInt(x);
+#elif HWY_TARGET == HWY_AVX3
+    return VI{_mm512_cvtps_epi32(x.raw)};
+#elif HWY_TARGET == HWY_AVX2
+    return VI{_mm256_cvtps_epi32(x.raw)};
+#else
+    return VI{_mm_cvtps_epi32(x.raw)};
+#endif
+}
+
 // Four vectors of floats within int32 to bytes: dword i of block b of vector v becomes byte 16 b + 4 v + i.
 HWY_INLINE VB Round(VF a, VF b, VF c, VF d, const Range& to)
 {
     const DS ds;
-    const VS ab = hn::ReorderDemote2To(ds, hn::NearestInt(a), hn::NearestInt(b));
-    const VS cd = hn::ReorderDemote2To(ds, hn::NearestInt(c), hn::NearestInt(d));
+    const VS ab = hn::ReorderDemote2To(ds, Nearest(a), Nearest(b));
+    const VS cd = hn::ReorderDemote2To(ds, Nearest(c), Nearest(d));
     const VB bytes = PackToBytes(hn::SaturatedAdd(ab, to.zero), hn::SaturatedAdd(cd, to.zero));
     return hn::Min(hn::Max(bytes, to.low), to.high);
 }
