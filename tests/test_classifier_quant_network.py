@@ -131,6 +131,18 @@ def test_state_round_trip() -> None:
         assert torch.equal(first(given), second.eval()(given))
 
 
+def test_loading_a_state_keeps_the_parameters() -> None:
+    """An optimiser is made before a checkpoint is loaded; it must not be left with parameters of the past."""
+    network, other = quantised(4, 4), quantised(4, 4)
+    before = dict(network.named_parameters())
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(1.1)
+    network.load_state_dict(other.state_dict())
+    for name, parameter in network.named_parameters():
+        assert parameter is before[name] and torch.equal(parameter, dict(other.named_parameters())[name]), name
+
+
 def test_gradients_reach_weights_and_scales() -> None:
     network = quantised(4, 4).train()
     logits, helpers = network.forward_all(torch.tensor(frames(32)))

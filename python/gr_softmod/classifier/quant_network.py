@@ -96,6 +96,20 @@ class QuantNetwork(Network):
                 magnitude = results[node.name].abs().flatten().float().cpu().numpy()
                 _range(quantiser).fill_(max(float(np.percentile(magnitude, percentile)), 1e-3))
 
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As of any module; an optimiser that holds the parameters keeps doing so.
+
+        Brevitas makes its scales anew when a state is loaded: an optimiser made before would learn ones that nobody uses.
+        """
+        before = dict(self.named_parameters())
+        problems = super().load_state_dict(state_dict, strict, assign)
+        for name, parameter in list(self.named_parameters()):
+            if name in before and parameter is not before[name]:
+                before[name].data.copy_(parameter.data)
+                owner, _, leaf = name.rpartition(".")
+                setattr(self.get_submodule(owner), leaf, before[name])
+        return problems
+
     # ---- running it
 
     def train(self, mode: bool = True) -> QuantNetwork:

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``softmod quantize``: bits go under an accuracy floor, and an interrupted run ends as one that was not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from classifier_graphs import every_operation
+from gr_softmod.classifier.bit_search import Change, candidates, lowered, nonzero_weights, rank
+from gr_softmod.classifier.config import TrainConfig
+from gr_softmod.classifier.cost import graph_cost
+from gr_softmod.classifier.feature_set import FEATURE_NAMES
+from gr_softmod.classifier.fit import Fit
+from gr_softmod.classifier.graph import Graph
+from gr_softmod.classifier.quant_network import QuantNetwork
+from gr_softmod.classifier.quantize import Quantising, QuantizeConfig, describe_bits, quantize
+from gr_softmod.classifier.store import Prepared
+from gr_softmod.classifier.train import train
+from gr_softmod.classifier.trained import load_network, load_saved
+from gr_softmod.modem.checkpoint import load_checkpoint, save_checkpoint
+from gr_softmod.run_dir import RunDir
+
+
+@pytest.fixture(scope="module")
+def float_run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    """A small network that has learnt a little, with a quarter of one layer's weights at zero."""
+    folder = tmp_path_factory.mktemp("runs")
+    data = {
+        "class_names": ["BPSK", "QPSK", "FM"], "snr_db": [10, 20, 10], "frame_length": 128, "train": 512,
+        "validation": 256, "test": 128, "store": str(folder / "frames"),
+    }  # fmt: skip
+    model = {"arguments": {"channels": [4, 6], "kernels": [8, 5], "strides": [4, 2], "expert": 8, "head": 8}}
+    fit = {"steps": 60, "batch": 64, "validate_every": 30}
+    config = TrainConfig.model_validate({"data": data, "model": model, "train": fit, "out": str(folder / "float")})
+    run = train(config)
+    state = load_checkpoint(run, "best")
+    assert state is not None
+    state["weights"]["nodes.stem.layer.weight"][:, :, ::4] = 0
+    save_checkpoint(run, state, "best")
+    return run
+
+
+def settings(run: RunDir, out: Path, **lower: Any) -> QuantizeConfig:
+    fit = {"steps": 12, "batch": 64, "validate_every": 6, "lr": 1e-3, "auxiliary": 0.0, "distillation": 0.5}
+    lower = {"attempts": 2, "frames": 64, "fit": fit, "tolerance": 0.9, **lower}
+    return QuantizeConfig.model_validate(
+        {
+            "run": str(run), "out": str(out), "data": run.config["data"],
+            "quantize": {"bits": [[8, 8], [6, 6]], "measured": 64, "fit": fit, "lower": lower},
+        }
+    )  # fmt: skip
+
+
+def weights(run: RunDir) -> dict[str, torch.Tensor]:
+    return load_saved(run).weights
+
+
+def test_rounds_lower_bits_and_keep_zeros(float_run: RunDir, tmp_path: Path) -> None:
+    run = quantize(settings(float_run, tmp_path / "q"))
+    told = run.read_json("quantize.json")["rounds"]
+    assert [r["bits"] for r in told[:2]] == ["w8a8", "w6-8a6-8"]
+    scores = [r["score"] for r in told]
+    assert scores == sorted(scores, reverse=True) and len(told) == 4 and all(r["kept"] for r in told)
+    network = load_network(run)
+    assert isinstance(network, QuantNetwork) and network.graph.quantised
+    assert graph_cost(network.graph, nonzero_weights(network)).score == pytest.approx(scores[-1])
+    assert not network.weighted()["stem"].layer.weight[:, :, ::4].any()
+    assert load_saved(run).history[-1].startswith("quantize: ") and (run / "quantize.png").exists()
+
+
+def test_an_interrupted_quantisation_ends_the_same(
+    float_run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = quantize(settings(float_run, tmp_path / "whole"))
+    calls = 0
+    advance = Fit.advance
+
+    def interrupted(self: Fit) -> float:
+        nonlocal calls
+        calls += 1
+        if calls in (9, 22, 40):  # in the first round, in the second and while bits are taken away
+            raise KeyboardInterrupt
+        return advance(self)
+
+    monkeypatch.setattr(Fit, "advance", interrupted)
+    config = settings(float_run, tmp_path / "broken")
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            quantize(config)
+    broken = quantize(config)
+    assert broken.read_json("quantize.json") == whole.read_json("quantize.json")
+    assert weights(broken).keys() == weights(whole).keys()
+    for name, tensor in weights(whole).items():
+        assert torch.equal(weights(broken)[name], tensor), name
+
+
+def test_steps_under_the_floor_are_taken_back(float_run: RunDir, tmp_path: Path) -> None:
+    run = quantize(settings(float_run, tmp_path / "q", floor=1.0, attempts=3, share=0.1))
+    told = run.read_json("quantize.json")["rounds"]
+    assert [r["kept"] for r in told] == [True, True, False, False, False]
+    assert describe_bits(load_saved(run).graph) == "w6-8a6-8"
+    tried = [RunDir(run / r["name"]).config["lowered"] for r in told[2:]]
+    assert len({str(changes) for changes in tried}) == 3  # what was refused alone is not tried again
+
+
+def test_normalisation_stands_still_at_the_end(
+    float_run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = []
+    advance = Fit.advance
+
+    def watched(self: Fit) -> float:
+        assert isinstance(self.network, QuantNetwork)
+        frozen.append(self.network.frozen_norm)
+        return advance(self)
+
+    monkeypatch.setattr(Fit, "advance", watched)
+    quantize(settings(float_run, tmp_path / "q", attempts=0))
+    assert frozen == ([False] * 9 + [True] * 3) * 2
+
+
+def test_a_quantised_run_is_refused(float_run: RunDir, tmp_path: Path) -> None:
+    run = quantize(settings(float_run, tmp_path / "q", attempts=0))
+    with pytest.raises(ValueError, match="quantised already"):
+        quantize(settings(run, tmp_path / "again"))
+
+
+# ---- the search
+
+
+def graph() -> Graph:
+    return replace(every_operation(), feature_names=FEATURE_NAMES).with_bits(6, 5)
+
+
+def test_candidates_spare_ends_unless_told() -> None:
+    inner = candidates(graph(), 4, 4)
+    assert Change("conv.2", "weights") in inner and Change("conv.1", "result") in inner
+    assert not {Change("iq", "result"), Change("conv.1", "weights"), Change("logits", "weights")} & set(inner)
+    assert {Change("iq", "result"), Change("conv.1", "weights"), Change("logits", "weights")} <= set(
+        candidates(graph(), 4, 4, ends=True)
+    )
+    assert candidates(graph(), 6, 5) == []
+    assert {change.what for change in candidates(graph(), 5, 5)} == {"weights"}
+
+
+def test_lowering_takes_one_bit_each() -> None:
+    before = graph()
+    after = lowered(before, [Change("conv.2", "weights"), Change("sum", "result")])
+    assert after["conv.2"].weight_bits == 5 and after["sum"].activation_bits == 4
+    changed = [node.name for node, old in zip(after.nodes, before.nodes, strict=True) if node != old]
+    assert changed == ["conv.2", "sum"]
+
+
+def test_rank_puts_what_loses_nothing_first() -> None:
+    torch.manual_seed(0)
+    network = QuantNetwork(graph()).eval()
+    with torch.no_grad():  # the result of conv.2 counts for nothing, that of hidden for much
+        network.weighted()["conv.2"].norm.weight.zero_()
+        network.weighted()["hidden"].norm.weight.mul_(20)
+    given = Prepared(
+        torch.randn(64, 2, 256), torch.randn(64, len(FEATURE_NAMES)), torch.randint(0, 3, (64,)), torch.zeros(64)
+    )
+    changes = [Change("hidden", "result"), Change("conv.2", "weights")]
+    # bits of what conv.2 gives save nothing by the challenge's rules: only the sum behind it is multiplied
+    assert rank(network, [*changes, Change("conv.2", "result")], given)[-1] == Change("conv.2", "result")
+    assert rank(network, changes, given)[0] == Change("conv.2", "weights")
+
+
+def test_quantising_needs_a_run(tmp_path: Path) -> None:
+    assert Quantising.__doc__
+    with pytest.raises(OSError, match="not a run directory"):
+        from gr_softmod.classifier.quantize import run_quantize
+
+        run_quantize([str(tmp_path)])
