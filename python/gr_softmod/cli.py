@@ -180,6 +180,52 @@ def prune(
     run_prune(arguments)
 
 
+@app.command(no_args_is_help=True)
+def quantize(
+    arguments: Annotated[list[str], typer.Argument(metavar="RUN [CONFIG] [KEY=VALUE]...", show_default=False)],
+) -> None:
+    """Turn a trained or pruned classifier into one of integers: 8 bits, 6, then bit by bit under an accuracy floor.
+
+    Leaves best.pt, quantize.json, quantize.png and one run directory a round in RUN-quantized (or out=DIR). Ctrl-C ends
+    it; the same command goes on, to the same result.
+
+    Example: softmod quantize runs/classifier_radioml2018-pruned quantize.lower.tolerance=0.02
+    """
+    from gr_softmod.classifier.quantize import run_quantize
+
+    run_quantize(arguments)
+
+
+@app.command(no_args_is_help=True)
+def cost(
+    paths: Annotated[list[str], typer.Argument(metavar="RUN|MODEL...", show_default=False)],
+) -> None:
+    """Count bit operations and weight bits of classifiers, by the rules of the ITU challenge of 2021.
+
+    Reads run directories and model files; leaves cost.json in the run directories.
+
+    Example: softmod cost runs/classifier_radioml2018 runs/classifier_radioml2018-quantized
+    """
+    from gr_softmod.classifier.cost_report import run_cost
+
+    run_cost(paths)
+
+
+@app.command(no_args_is_help=True)
+def export(
+    arguments: Annotated[list[str], typer.Argument(metavar="RUN [KEY=VALUE]...", show_default=False)],
+) -> None:
+    """Write a quantised classifier as files that need no torch, and compare them on every test frame.
+
+    Leaves model.safetensors, model.onnx, model.qonnx.onnx, cost.json and export.json in the run directory.
+
+    Example: softmod export runs/classifier_radioml2018-quantized frames=4096
+    """
+    from gr_softmod.classifier.export_run import run_export
+
+    run_export(arguments)
+
+
 @app.command("eval", no_args_is_help=True)
 def evaluate(
     arguments: Annotated[list[str], typer.Argument(metavar="RUN [KEY=VALUE]...", show_default=False)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -59,7 +59,7 @@ def nonzero_weights(network: QuantNetwork) -> dict[str, int]:
     counts = {}
     with torch.no_grad():
         for name, weighted in network.weighted().items():
-            layer = weighted.layer
+            layer: Any = weighted.layer
             weight = layer.quant_weight().value if hasattr(layer, "quant_weight") else layer.weight
             counts[name] = int(torch.count_nonzero(weight))
     return counts

@@ -99,7 +99,7 @@ class QuantNetwork(Network):
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """As of any module; an optimiser that holds the parameters keeps doing so.
 
-        Brevitas makes its scales anew when a state is loaded: an optimiser made before would learn ones that nobody uses.
+        Brevitas makes its scales anew when a state is loaded: an optimiser made before would learn ones nobody uses.
         """
         before = dict(self.named_parameters())
         problems = super().load_state_dict(state_dict, strict, assign)
