@@ -9,8 +9,11 @@ from pathlib import Path
 from pydantic import Field
 
 from gr_softmod.classifier.config import TrainConfig
+from gr_softmod.classifier.cost_report import run_cost
 from gr_softmod.classifier.evaluate import EvaluateConfig, evaluate
+from gr_softmod.classifier.export_run import ExportConfig, export_run
 from gr_softmod.classifier.prune import PruneConfig, PruneSettings, prune
+from gr_softmod.classifier.quantize import QuantizeConfig, QuantizeSettings, quantize
 from gr_softmod.classifier.train import train
 from gr_softmod.config import ConfigError, is_override, load_config
 from gr_softmod.run_dir import RunDir
@@ -22,7 +25,9 @@ class PipelineConfig(TrainConfig):
     """A training and what follows it. Every configuration of a classifier is one; ``train`` reads its part alone."""
 
     prune: PruneSettings | None = Field(default=None, description="null: nothing is pruned")
+    quantize: QuantizeSettings | None = Field(default=None, description="null: it stays float, and is not exported")
     eval: EvaluateConfig = EvaluateConfig()
+    export: ExportConfig = ExportConfig()
 
     def training(self) -> TrainConfig:
         """The part of ``softmod train``."""
@@ -55,8 +60,15 @@ def run_pipeline(arguments: Sequence[str]) -> list[RunDir]:
             run=str(runs[-1]), out=str(out / "2-prune"), data=config.data, prune=config.prune, device=config.device
         )
         runs.append(prune(settings))
+    if config.quantize is not None:
+        rounds = QuantizeConfig(
+            run=str(runs[-1]), teacher=str(runs[0]), out=str(out / "3-quantize"), data=config.data,
+            quantize=config.quantize, device=config.device,
+        )  # fmt: skip
+        runs.append(export_run(str(quantize(rounds)), config.export))
     for run in runs:
         evaluate(str(run), config.eval)
+    run_cost([str(run) for run in runs])
     return runs
 
 
