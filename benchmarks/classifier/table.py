@@ -14,8 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gr_softmod.classifier.bit_search import nonzero_weights
-from gr_softmod.classifier.cost import graph_cost
+from gr_softmod.classifier.cost_report import network_cost
 from gr_softmod.classifier.trained import load_network, load_saved, open_run
 from gr_softmod.run_dir import machine
 
@@ -40,7 +39,7 @@ def row(name: str, path: str) -> dict[str, Any]:
     """One line of the table."""
     run = open_run(path)
     saved, result = load_saved(run), run.read_json("eval.json")
-    cost = graph_cost(saved.graph, nonzero_weights(load_network(run, saved)))
+    cost = network_cost(load_network(run, saved))
     return {
         "name": name,
         "accuracy": result["accuracy"],

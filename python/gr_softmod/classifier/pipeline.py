@@ -16,6 +16,7 @@ from gr_softmod.classifier.prune import PruneConfig, PruneSettings, prune
 from gr_softmod.classifier.quantize import QuantizeConfig, QuantizeSettings, quantize
 from gr_softmod.classifier.train import train
 from gr_softmod.config import ConfigError, is_override, load_config
+from gr_softmod.modem.distributed import rank
 from gr_softmod.run_dir import RunDir
 
 __all__ = ["PipelineConfig", "run_pipeline", "run_train"]
@@ -47,29 +48,36 @@ def run_train(arguments: Sequence[str]) -> RunDir:
 def run_pipeline(arguments: Sequence[str]) -> list[RunDir]:
     """What ``softmod pipeline CONFIG [key=value ...]`` does: every stage, in ``OUT/1-train``, ``OUT/2-prune``, ...
 
-    A stage that was interrupted goes on; one that is done is read and not made again. The last one is judged.
+    A stage that was interrupted goes on; one that is done is not made again. Each is judged and its cost counted; the
+    last one, where it is quantised, is exported.
 
     Raises:
         ConfigError, RunError, ValueError: each with one line of text for the person who called.
     """
     config, default = _read(arguments)
     out = Path(config.out or default)
-    runs = [train(config.training().model_copy(update={"out": str(out / "1-train")}))]
+    whole = train(config.training().model_copy(update={"out": str(out / "1-train")}))
+    runs = [whole]
+    common = {"data": config.data, "device": config.device}
     if config.prune is not None:
-        settings = PruneConfig(
-            run=str(runs[-1]), out=str(out / "2-prune"), data=config.data, prune=config.prune, device=config.device
-        )
-        runs.append(prune(settings))
+        folder = str(out / f"{len(runs) + 1}-prune")
+        runs.append(prune(PruneConfig(run=str(runs[-1]), out=folder, prune=config.prune, **common)))
     if config.quantize is not None:
-        rounds = QuantizeConfig(
-            run=str(runs[-1]), teacher=str(runs[0]), out=str(out / "3-quantize"), data=config.data,
-            quantize=config.quantize, device=config.device,
-        )  # fmt: skip
-        runs.append(export_run(str(quantize(rounds)), config.export))
+        folder = str(out / f"{len(runs) + 1}-quantize")
+        settings = QuantizeConfig(run=str(runs[-1]), teacher=str(whole), out=folder, quantize=config.quantize, **common)
+        runs.append(quantize(settings))
+    if rank() == 0:
+        _finish(config, runs)
+    return runs
+
+
+def _finish(config: PipelineConfig, runs: list[RunDir]) -> None:
+    """Cost, judgement and export: one process does them."""
+    run_cost([str(run) for run in runs])
     for run in runs:
         evaluate(str(run), config.eval)
-    run_cost([str(run) for run in runs])
-    return runs
+    if config.quantize is not None:
+        export_run(str(runs[-1]), config.export)
 
 
 def _read(arguments: Sequence[str]) -> tuple[PipelineConfig, str]:

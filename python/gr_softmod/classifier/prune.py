@@ -39,7 +39,7 @@ __all__ = ["PruneConfig", "PruneSettings", "prune", "run_prune"]
 
 
 #: Parts of a pipeline's configuration, of which a verb takes its own.
-_OF_PIPELINES = ("title", "model", "train", "prune", "quantize", "eval")
+_OF_PIPELINES = ("title", "model", "train", "prune", "quantize", "eval", "export")
 
 
 class PruneSettings(Config):
