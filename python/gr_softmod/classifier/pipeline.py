@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -58,7 +59,7 @@ def run_pipeline(arguments: Sequence[str]) -> list[RunDir]:
     out = Path(config.out or default)
     whole = train(config.training().model_copy(update={"out": str(out / "1-train")}))
     runs = [whole]
-    common = {"data": config.data, "device": config.device}
+    common: dict[str, Any] = {"data": config.data, "device": config.device}
     if config.prune is not None:
         folder = str(out / f"{len(runs) + 1}-prune")
         runs.append(prune(PruneConfig(run=str(runs[-1]), out=folder, prune=config.prune, **common)))
