@@ -358,7 +358,8 @@ def test_a_full_disk(tmp_path: Path, when_full: Any) -> None:
         subprocess.run(["umount", "-l", tmp_path], check=True)
 
 
-def test_the_quota_stops_or_removes_the_oldest(tmp_path: Path) -> None:
+def test_the_quota_stops_or_removes_the_oldest(memory: Path) -> None:
+    tmp_path = Path(tempfile.mkdtemp(dir=memory))
     with Capture(tmp_path / "stop", quota=2000) as capture, pytest.raises(QuotaReached, match="2000"):
         for k in range(99):
             capture.add(window(k))
@@ -378,6 +379,6 @@ def test_two_writers_do_not_meet_and_arguments_are_checked(tmp_path: Path) -> No
     with pytest.raises(ValueError, match="quota"):
         Capture(tmp_path, quota=0)
     with pytest.raises(ValueError, match="when_full"):
-        Capture(tmp_path, when_full="wait")  # type: ignore[arg-type]
+        Capture(tmp_path, when_full="wait")
     Capture(tmp_path).close()
     assert messages(tmp_path) == [] and capture_module.read_index(tmp_path)["recordings"] == []

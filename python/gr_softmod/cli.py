@@ -256,6 +256,53 @@ def pipeline(
     run_pipeline(arguments)
 
 
+_KEY = """This end's NAME.secret, for addresses beyond this machine; softmod keys makes it."""
+
+
+@app.command(no_args_is_help=True)
+def capture(
+    endpoint: Annotated[str, typer.Argument(metavar="ADDRESS", help="Of a training_tap: tcp://127.0.0.1:PORT.")],
+    out: Annotated[Path, _Result("--out", "-o", metavar="DIR", help="Folder of the captured windows.")] = Path(
+        "captures"
+    ),
+    quota: Annotated[str | None, _Result(metavar="SIZE", help="Most that its data may use: 500M, 10G.")] = None,
+    when_full: Annotated[str, _Result(metavar="stop|oldest", help="End, or remove the oldest recordings.")] = "stop",
+    segment_seconds: Annotated[float, _Result(metavar="S", help="Seconds of samples in one recording.")] = 60,
+    records: Annotated[int | None, _Result(metavar="N", help="Stop after so many windows.")] = None,
+    seconds: Annotated[float | None, _Result(metavar="S", help="Stop after so long.")] = None,
+    key: Annotated[Path | None, _Source(metavar="FILE", help=_KEY)] = None,
+    peer: Annotated[Path | None, _Source(metavar="FILE", help="NAME.public of the tap.")] = None,
+    quiet: Annotated[bool, _ResultFlag("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """Write labelled windows of a running flowgraph as SigMF, to train on.
+
+    Ctrl-C ends it. Killed in any way, it goes on where it was. docs/capture.md says what lies where.
+
+    Example: softmod capture tcp://127.0.0.1:5560 -o captures --quota 10G
+    """
+    from gr_softmod.hooks.identity import security_of
+    from gr_softmod.hooks.recorder import Settings, parse_size, record
+
+    size = parse_size(quota) if quota else None
+    security = security_of(key, peer)
+    record(Settings(endpoint, out, security, size, when_full, segment_seconds, records, seconds), quiet)
+
+
+@app.command(no_args_is_help=True)
+def keys(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of this machine or person.")],
+    folder: Annotated[Path, typer.Option("--folder", "-o", metavar="DIR", help="Where the files go.")] = Path("keys"),
+) -> None:
+    """Make an identity: NAME.secret (for its owner alone) and NAME.public (for the others).
+
+    Example: softmod keys receiver
+    """
+    from gr_softmod.hooks.keys import make_keys
+
+    make_keys(folder, name)
+    typer.echo(f"{folder}/{name}.secret stays here; give {folder}/{name}.public to those who talk to {name}")
+
+
 def main() -> None:
     """Run the command. An error is one line on stderr and exit code 2; ``--debug``, anywhere, adds the traceback."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]

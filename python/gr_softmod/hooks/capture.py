@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from gr_softmod.hooks.segment import DATA, JOURNAL, META, Record, Segment, finish, load_array, read_journal
 from gr_softmod.hooks.sigmf import ARRAYS, INDEX, read_finished, read_summary, write_index
@@ -61,7 +61,7 @@ class Capture:
         self,
         folder: str | Path,
         quota: int | None = None,
-        when_full: Literal["stop", "oldest"] = "stop",
+        when_full: str = "stop",
         rolling: Rolling | None = None,
     ) -> None:
         if quota is not None and quota < 1:
