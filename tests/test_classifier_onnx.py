@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from hypothesis import given, settings
@@ -17,22 +19,16 @@ from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
 from classifier_graphs import every_operation, frames, graphs
+from gr_softmod.classifier.export_run import onnx_session, run_onnx
 from gr_softmod.classifier.graph import Graph
 from gr_softmod.classifier.integer import frame_features, normalise, run
-from gr_softmod.classifier.onnx_graph import qdq, qonnx
+from gr_softmod.classifier.onnx_graph import qdq, qdq_fused, qonnx
 from gr_softmod.classifier.random_model import random_model
 from gr_softmod.model_file import ModelFile
 
 
 def by_onnxruntime(model: ModelFile, given_frames: NDArray[np.complex64]) -> NDArray[np.float32]:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(qdq(model).SerializeToString(), options)
-    inputs = {"iq": np.stack([given_frames.real, given_frames.imag], 1)}
-    if model.feature_names:
-        inputs["features"] = frame_features(normalise(given_frames, model.remove_mean), model.feature_names)
-    wanted = {entry.name for entry in session.get_inputs()}
-    return session.run(["logits"], {name: value for name, value in inputs.items() if name in wanted})[0]
+    return run_onnx(onnx_session(qdq(model)), model, given_frames)
 
 
 @settings(max_examples=15)
@@ -60,6 +56,28 @@ def test_silence_in_onnxruntime() -> None:
     np.testing.assert_array_equal(by_onnxruntime(model, silent), run(model, silent))
 
 
+def test_fused_form_runs_in_int8_and_is_near(tmp_path: Path) -> None:
+    graph = every_operation()
+    model = random_model(graph, 8, density=0.6)
+    scale = model.tensors["conv.2.scale"].copy()
+    weight = model.tensors["conv.3.weight"].copy()
+    scale[::2] *= -1  # gains below zero, and a channel without weights
+    weight[0] = 0
+    model = replace(model, tensors={**model.tensors, "conv.2.scale": scale, "conv.3.weight": weight}, parity_logits=())
+    model = replace(model, tensors={k: v for k, v in model.tensors.items() if k != "parity.frame"})
+    given_frames = frames(300)
+    logits = run_onnx(onnx_session(qdq_fused(model)), model, given_frames)
+    reference = run(model, given_frames)
+    assert np.abs(logits - reference).mean() < 0.02 * reference.std()
+    assert np.sum(logits.argmax(1) != reference.argmax(1)) <= 6
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(qdq_fused(model).SerializeToString(), options, providers=["CPUExecutionProvider"])
+    kinds = [node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node]
+    assert kinds.count("QLinearConv") == 3 and "Conv" not in kinds
+
+
 @pytest.mark.parametrize("bits", [3, 8])
 def test_every_operation_in_qonnx(bits: int) -> None:
     model = random_model(every_operation(), bits)
@@ -72,7 +90,7 @@ def test_every_operation_in_qonnx(bits: int) -> None:
         np.testing.assert_allclose(execute_onnx(wrapped, inputs)["logits"][0], reference, atol=1e-5)
 
 
-@pytest.mark.parametrize("export", [qdq, qonnx])
+@pytest.mark.parametrize("export", [qdq, qdq_fused, qonnx])
 def test_metadata_says_what_the_graph_is(export: object) -> None:
     model = random_model(every_operation(), 8)
     assert callable(export)

@@ -131,10 +131,11 @@ def accumulate(node: ModelNode, x: Floats, weight: NDArray[np.int8] | None) -> F
     batch, channels, time = padded.shape
     length = (time - node.kernel) // node.stride + 1
     grouped = padded.reshape(batch, node.groups, channels // node.groups, time)
-    taps = weight.astype(np.float32).reshape(node.groups, node.channels // node.groups, -1, node.kernel)
+    taps = weight.reshape(node.groups, node.channels // node.groups, -1, node.kernel)
+    taps = np.ascontiguousarray(np.moveaxis(taps, -1, 0), np.float32)  # one matrix a tap and group
     sums = np.zeros((batch, node.groups, node.channels // node.groups, length), np.float32)
     for tap in range(node.kernel):
-        sums += taps[..., tap] @ grouped[..., tap : tap + node.stride * (length - 1) + 1 : node.stride]
+        sums += taps[tap] @ grouped[..., tap : tap + node.stride * (length - 1) + 1 : node.stride]
     return sums.reshape(batch, node.channels, length)
 
 

@@ -35,6 +35,19 @@ def qdq(model: ModelFile) -> onnx.ModelProto:
     return _Writer(model, _Qdq).write(normalise=True, batch="batch")
 
 
+def qdq_fused(model: ModelFile) -> onnx.ModelProto:
+    """As :func:`qdq`, in the form that onnxruntime turns into its own int8 kernels: faster, not exact.
+
+    Scales lie in the weights' DequantizeLinear, offsets are int32 biases: rounded to whole accumulator steps, which
+    moves some results by one. Layers whose results have fewer than 8 bits keep a Clip and with it float arithmetic.
+    """
+    return _Writer(model, _FusedQdq).write(normalise=True, batch="batch")
+
+
+def _window(node: ModelNode) -> dict[str, list[int]]:
+    return {"kernel_shape": [node.kernel], "strides": [node.stride]}
+
+
 def qonnx(model: ModelFile) -> onnx.ModelProto:
     """For FINN, hls4ml and ``qonnx.util.inference_cost``: batch 1; ``iq`` are frames of unit power already.
 
@@ -47,7 +60,7 @@ def qonnx(model: ModelFile) -> onnx.ModelProto:
 class _Writer:
     """Nodes, tensors and names of one graph."""
 
-    def __init__(self, model: ModelFile, dialect: Callable[[_Writer], _Qdq | _Quant]) -> None:
+    def __init__(self, model: ModelFile, dialect: Callable[[_Writer], _Dialect]) -> None:
         self.model = model
         self.ranges, self.shapes = model.ranges(), model.shapes()
         self.nodes: list[onnx.NodeProto] = []
@@ -109,9 +122,12 @@ class _Writer:
     # ---- operations
 
     def _node(self, node: ModelNode, given: list[str]) -> str:
+        fused = self.quant.fused(node, given[0])
+        if fused is not None:
+            return fused
         match node.op:
             case "max_pool":
-                return self.op("MaxPool", given[0], kernel_shape=[node.kernel], strides=[node.stride])
+                return self.op("MaxPool", given[0], **_window(node))
             case "global_max_pool":
                 return self.op("Flatten", self.op("GlobalMaxPool", given[0]), axis=1)
             case "add" | "concat":
@@ -121,7 +137,7 @@ class _Writer:
                 return self.op("Add", *terms) if node.op == "add" else self.op("Concat", *terms, axis=1)
             case "conv":
                 sums = self.op(
-                    "Conv", given[0], self._weight(node), kernel_shape=[node.kernel], strides=[node.stride],
+                    "Conv", given[0], self._weight(node), **_window(node),
                     pads=list(node.padding), group=node.groups,
                 )  # fmt: skip
             case "dense":
@@ -158,19 +174,46 @@ class _Writer:
         return self.op("Where", heard, self.op("Mul", iq, gain), self.constant(np.float32(0)))
 
 
-class _Qdq:
-    """Standard ONNX: QuantizeLinear and DequantizeLinear."""
+class _Dialect:
+    """How integers are written down."""
 
     custom = False
 
     def __init__(self, writer: _Writer) -> None:
         self.writer = writer
         self.one = writer.constant(np.float32(1), "one")
+
+    def activation(self, value: str, output: Range) -> str:
+        """``value`` rounded to the integers of a range."""
+        raise NotImplementedError
+
+    def weight(self, weight: NDArray[np.int8], node: ModelNode) -> str:
+        """Weights as float32."""
+        raise NotImplementedError
+
+    def window_sums(self, node: ModelNode, value: str) -> str:
+        """Sums of an ``avg_pool``: here the averages times their length, equal to rounding."""
+        mean = self.writer.op("AveragePool", value, **_window(node))
+        return self.writer.op("Mul", mean, self.writer.constant(np.float32(node.kernel)))
+
+    def fused(self, node: ModelNode, value: str) -> str | None:
+        """A node with weights whole, before rounding; None where its sums are scaled by nodes of their own."""
+        return None
+
+
+class _Qdq(_Dialect):
+    """Standard ONNX: QuantizeLinear and DequantizeLinear."""
+
+    #: Ranges that QuantizeLinear keeps by itself.
+    saturating: tuple[Range, ...] = ((0, 255),)
+
+    def __init__(self, writer: _Writer) -> None:
+        super().__init__(writer)
         self.zeros = {True: writer.constant(np.int8(0), "zero.s8"), False: writer.constant(np.uint8(0), "zero.u8")}
 
     def activation(self, value: str, output: Range) -> str:
         writer, zero = self.writer, self.zeros[output[0] < 0]
-        if output != (0, 255):  # QuantizeLinear itself stays within 0 to 255, or -128 to 127
+        if output not in self.saturating:
             low, high = (writer.constant(np.float32(limit)) for limit in output)
             value = writer.op("Clip", value, low, high)
         return writer.op("DequantizeLinear", writer.op("QuantizeLinear", value, self.one, zero), self.one, zero)
@@ -184,18 +227,48 @@ class _Qdq:
         ones = self.writer.constant(np.ones((channels, 1, node.kernel), np.int8), f"{node.name}.ones")
         weight = self.writer.op("DequantizeLinear", ones, self.one, self.zeros[True])
         return self.writer.op(
-            "Conv", value, weight, kernel_shape=[node.kernel], strides=[node.stride], group=channels
+            "Conv", value, weight, **_window(node), group=channels
         )  # fmt: skip
 
 
-class _Quant:
+class _FusedQdq(_Qdq):
+    """Standard ONNX with scales inside the quantisers."""
+
+    #: Ranges that QuantizeLinear keeps by itself (it lets -128 pass where -127 is the least).
+    saturating = ((0, 255), (-127, 127))
+
+    def window_sums(self, node: ModelNode, value: str) -> str:
+        return _Dialect.window_sums(self, node, value)
+
+    def fused(self, node: ModelNode, value: str) -> str | None:
+        if node.op not in ("conv", "dense"):
+            return None
+        writer, tensors = self.writer, self.writer.model.tensors
+        weight, scale, offset = (tensors[f"{node.name}.{key}"] for key in ("weight", "scale", "offset"))
+        sign = np.where(scale < 0, -1, 1).astype(np.int8)
+        dead = ~weight.reshape(len(weight), -1).any(1)  # their scale means nothing, and may be tiny
+        size = np.where(dead | (scale == 0), 1, np.abs(scale)).astype(np.float32)
+        limit = float(2**31 - 128)
+        bias = np.clip(np.rint(offset.astype(np.float64) / size), -limit, limit).astype(np.int32)
+        scales = writer.constant(size, f"{node.name}.scale")
+        stored = writer.constant(weight * sign.reshape((-1,) + (1,) * (weight.ndim - 1)), f"{node.name}.weight")
+        inputs = [
+            writer.op("DequantizeLinear", stored, scales, axis=0),
+            writer.op("DequantizeLinear", writer.constant(bias, f"{node.name}.bias"), scales, axis=0),
+        ]
+        if node.op == "conv":
+            return writer.op("Conv", value, *inputs, **_window(node), pads=list(node.padding), group=node.groups)
+        has_time = len(writer.shapes[node.inputs[0]]) > 1
+        return writer.op("Gemm", writer.op("Flatten", value, axis=1) if has_time else value, *inputs, transB=1)
+
+
+class _Quant(_Dialect):
     """QONNX: Quant nodes. Source: github.com/fastmachinelearning/qonnx, "Quant" of its custom operations."""
 
     custom = True
 
     def __init__(self, writer: _Writer) -> None:
-        self.writer = writer
-        self.one = writer.constant(np.float32(1), "one")
+        super().__init__(writer)
         self.zero = writer.constant(np.float32(0), "zero")
 
     def _quant(self, value: str, bits: int, signed: bool) -> str:
@@ -211,7 +284,3 @@ class _Quant:
     def weight(self, weight: NDArray[np.int8], node: ModelNode) -> str:
         stored = self.writer.constant(weight.astype(np.float32), f"{node.name}.weight")
         return self._quant(stored, node.bits, True)
-
-    def window_sums(self, node: ModelNode, value: str) -> str:
-        mean = self.writer.op("AveragePool", value, kernel_shape=[node.kernel], strides=[node.stride])
-        return self.writer.op("Mul", mean, self.writer.constant(np.float32(node.kernel)))
