@@ -6,7 +6,7 @@ broadcast to the signal ([B, 1] gives each row of a batch its own), or nn.Parame
 numbers take ``generator=``; without one they use torch's global generator.
 """
 
-from gr_softmod.modem.channel.amplifier import Rapp, Saleh
+from gr_softmod.modem.channel.amplifier import Rapp, Saleh, ThirdOrder
 from gr_softmod.modem.channel.chain import Channel
 from gr_softmod.modem.channel.fading import RayleighFading, RicianFading
 from gr_softmod.modem.channel.mimo import MIMOChannel, exponential_correlation
@@ -32,6 +32,7 @@ __all__ = [
     "RayleighFading",
     "RicianFading",
     "Saleh",
+    "ThirdOrder",
     "TimingOffset",
     "exponential_correlation",
 ]

@@ -89,5 +89,30 @@ class Saleh(nn.Module):
         return signal * torch.polar(a_a / (1 + b_a * power), a_p * power / (1 + b_p * power))
 
 
+class ThirdOrder(nn.Module):
+    """Weakly driven amplifier: ``y = x + beta |x|^2 x``, what ``channels.impairments`` of GNU Radio does too.
+
+    With negative beta it is 1 dB compressed at ``|x|^2 = 0.109 / |beta|`` and folds over beyond ``1 / (3 |beta|)``.
+
+    Args:
+        beta: real; negative compresses.
+    Shape:
+        signal [..., N] complex -> [..., N] complex.
+    Raises:
+        ValueError: beta is not finite; the signal is not complex.
+    """
+
+    beta: Tensor
+
+    def __init__(self, beta: float | Tensor) -> None:
+        super().__init__()
+        hold(self, "beta", beta)
+
+    def forward(self, signal: Tensor) -> Tensor:
+        check_complex(signal)
+        kind = signal.real.dtype
+        return signal * (1 + self.beta.to(kind) * (signal.real**2 + signal.imag**2))
+
+
 def _positive(value: Tensor) -> Tensor:
     return value > 0
