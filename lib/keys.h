@@ -22,5 +22,8 @@ inline const pmt::pmt_t count = pmt::mp("count");
 inline const pmt::pmt_t locked = pmt::mp("locked");
 inline const pmt::pmt_t frequency = pmt::mp("frequency");
 inline const pmt::pmt_t coarse_frequency = pmt::mp("coarse_frequency");
+inline const pmt::pmt_t packet_len = pmt::mp("packet_len");
+inline const pmt::pmt_t model = pmt::mp("model");
+inline const pmt::pmt_t hash = pmt::mp("hash");
 
 } // namespace gr::softmod::keys

@@ -90,6 +90,18 @@ float checked_scale(float scale)
     throw std::invalid_argument("scale is " + std::to_string(scale) + "; it must be positive and finite");
 }
 
+std::string bytes_or_path_of(const pmt::pmt_t& value)
+{
+    const pmt::pmt_t model = without_key(value, keys::model);
+    if (pmt::is_symbol(model))
+        return pmt::symbol_to_string(model);
+    if (pmt::is_u8vector(model)) {
+        const auto& bytes = pmt::u8vector_elements(model);
+        return {bytes.begin(), bytes.end()};
+    }
+    throw std::invalid_argument("model is " + shown(value) + "; it must be a path or a u8vector");
+}
+
 double checked_symbol_rate(double symbol_rate)
 {
     if (!(std::isfinite(symbol_rate) && symbol_rate > 0)) {

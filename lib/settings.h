@@ -32,6 +32,9 @@ std::vector<gr_complex> points_of(const pmt::pmt_t& value);
 //! What an LLR of 1 becomes in int8: positive and finite.
 float checked_scale(float scale);
 
+//! A model: a path (string or symbol), a file's bytes (u8vector), or a pair (model . one of these).
+std::string bytes_or_path_of(const pmt::pmt_t& value);
+
 //! In hertz, or 1 for frequencies in cycles a symbol: positive and finite.
 double checked_symbol_rate(double symbol_rate);
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-#include "one_lock.h"
+#include "demapper_shell.h"
 #include "soft_demap.h"
-#include "status.h"
 
 #include <gnuradio/softmod/soft_demapper.h>
 
@@ -11,7 +10,7 @@ namespace gr::softmod
 {
 
 //! Everything but the type of the LLRs.
-class soft_demapper_impl : virtual public soft_demapper
+class soft_demapper_impl : virtual public soft_demapper, public DemapperShell
 {
 public:
     void set_constellation(const std::vector<gr_complex>& points) override;
@@ -35,32 +34,18 @@ public:
         return d_locked([&] { return d_status.invalid_count(); });
     }
 
-    void forecast(int noutput_items, gr_vector_int& ninput_items_required) override;
-    int general_work(int noutput_items, gr_vector_int& ninput_items, gr_vector_const_void_star& input_items,
-                     gr_vector_void_star& output_items) override;
-
 protected:
     soft_demapper_impl(const std::vector<gr_complex>& constellation, float noise_var,
                        const std::string& method);
 
-    //! Demaps n symbols to out[first] on; returns how many were not finite. Called under the lock.
-    virtual std::size_t demap(const ::softmod::SoftDemapper& demapper, const gr_complex* y, std::size_t n,
-                              float noise_var, const float* priors, void* out, std::size_t first) const = 0;
-
-    const OneLock d_locked{};
-
-private:
-    void use_points(const std::vector<gr_complex>& points);
-    void apply(const pmt::pmt_t& key, const pmt::pmt_t& value);
-    void copy_prior_tags(std::size_t llrs);
-    void tell_rate();
+    unsigned llrs_per_symbol() const override { return d_demapper.bits_per_symbol(); }
+    void apply_other(const pmt::pmt_t& key, const pmt::pmt_t& value) override;
 
     std::vector<gr_complex> d_points;
     ::softmod::SoftDemapper d_demapper;
-    float d_noise_var;
-    unsigned d_rate = 0; // LLRs a symbol, as the scheduler knows it
-    Status d_status;
-    std::vector<gr::tag_t> d_tags;
+
+private:
+    void use_points(const std::vector<gr_complex>& points);
 };
 
 class soft_demapper_cf_impl : public soft_demapper_cf, public soft_demapper_impl
@@ -70,8 +55,8 @@ public:
                           const std::string& method);
 
 private:
-    std::size_t demap(const ::softmod::SoftDemapper& demapper, const gr_complex* y, std::size_t n,
-                      float noise_var, const float* priors, void* out, std::size_t first) const override;
+    std::size_t demap(const gr_complex* y, std::size_t n, const float* priors, void* out,
+                      std::size_t first) override;
 };
 
 class soft_demapper_cb_impl : public soft_demapper_cb, public soft_demapper_impl
@@ -86,8 +71,8 @@ public:
     }
 
 private:
-    std::size_t demap(const ::softmod::SoftDemapper& demapper, const gr_complex* y, std::size_t n,
-                      float noise_var, const float* priors, void* out, std::size_t first) const override;
+    std::size_t demap(const gr_complex* y, std::size_t n, const float* priors, void* out,
+                      std::size_t first) override;
 
     float d_scale;
 };

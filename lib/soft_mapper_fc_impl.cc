@@ -2,6 +2,7 @@
 #include "soft_mapper_fc_impl.h"
 
 #include "keys.h"
+#include "packet_length.h"
 #include "settings.h"
 
 #include <gnuradio/io_signature.h>
@@ -97,7 +98,7 @@ try {
         for (; copied != d_tags.cend() && copied->offset < first + llrs + n * m; ++copied)
             for (unsigned port = 0; port < output_items.size(); ++port)
                 add_item_tag(port, nitems_written(0) + symbols + (copied->offset - first - llrs) / m,
-                             copied->key, copied->value, copied->srcid);
+                             copied->key, value_behind(*copied, m, 1), copied->srcid);
         symbols += n;
         llrs += n * m;
     }

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from demapper_models import qpsk_model
+
 ROOT = Path(__file__).resolve().parents[1]
 DESCRIPTIONS = {
     path.name.removeprefix("softmod_").removesuffix(".block.yml"): path
@@ -21,6 +23,8 @@ DESCRIPTIONS = {
 }
 HEADERS = sorted(path.stem for path in (ROOT / "include" / "gnuradio" / "softmod").glob("*.h") if path.stem != "api")
 MESSAGE_PORTS = {"noise_var", "constellation", "status"}
+#: Blocks whose first parameter is the file of a demapper.
+DEMAPPER_MODELS = {"demodulator_cf", "modulator_bc", "neural_demapper_cf"}
 ITEM_SIZE = {"complex": 8, "float": 4, "byte": 1, "short": 2, "int": 4}
 
 
@@ -165,7 +169,7 @@ def test_grc_gives_every_argument_by_its_name_and_default(platform: Any, name: s
 
 
 @pytest.mark.parametrize("name", DESCRIPTIONS)
-def test_ports_are_those_of_the_block(platform: Any, name: str) -> None:
+def test_ports_are_those_of_the_block(platform: Any, name: str, tmp_path: Path) -> None:
     import pmt
     from gnuradio import softmod
 
@@ -173,6 +177,9 @@ def test_ports_are_those_of_the_block(platform: Any, name: str) -> None:
         code = block.templates.render("make")
         if name in ("iq_source", "llr_decoder"):
             pytest.skip("its defaults name a file or a variable that a flowgraph must have")
+        if name in DEMAPPER_MODELS:
+            (tmp_path / "model").write_bytes(qpsk_model().to_bytes())
+            code = code.replace("''", repr(str(tmp_path / "model")), 1)
         made = eval(code, {"softmod": softmod, "samp_rate": 32e3})  # the variable that every new flowgraph has
         for ports, signature in (
             (block.sinks, made.input_signature()),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Symbols per second (items_per_second) of the neural demapper, one thread. peak_share: of two multiply-adds of
-// full vectors a cycle at the clock that bench_neural_demap measures with a chain of dependent additions.
+// Symbols per second (items_per_second) of the neural demapper, one thread. peak_share: of two multiply-adds
+// of full vectors a cycle at the clock that bench_neural_demap measures with a chain of dependent additions.
 #include "neural_demap.h"
 #include "simd.h"
 

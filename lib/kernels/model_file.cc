@@ -3,13 +3,12 @@
 
 #include "frame_features.h"
 #include "json_document.h"
+#include "model_bytes.h"
 #include "model_nodes.h"
 #include "safetensors.h"
-#include "sha256.h"
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <numeric>
 #include <set>
 #include <stdexcept>
@@ -80,41 +79,6 @@ void read_parity(const nlohmann::json& parity, TensorShelf& tensors, Model& mode
     model.parity_frame = tensors.take_floats("parity.frame", {2, model.frame_length});
 }
 
-// The document's text with its hash cut out: what is hashed. At depth 1 a string that a colon follows is a
-// key.
-std::string without_hash(const std::string& document, const std::string& hash)
-{
-    const std::string member = "\"hash\":\"" + hash + "\",";
-    int depth = 0;
-    for (std::size_t i = 0; i < document.size(); ++i) {
-        if (document[i] == '"') {
-            if (depth == 1 && document.compare(i, member.size(), member) == 0)
-                return document.substr(0, i) + document.substr(i + member.size());
-            for (++i; i < document.size() && document[i] != '"'; ++i)
-                i += document[i] == '\\';
-        } else {
-            depth += document[i] == '{' || document[i] == '[';
-            depth -= document[i] == '}' || document[i] == ']';
-        }
-    }
-    throw std::invalid_argument("the document is not written with its keys sorted and no spaces");
-}
-
-void check_hash(const Safetensors& file, const Model& model)
-{
-    const auto hexadecimal = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-    if (model.hash.size() != 64 || !std::all_of(model.hash.begin(), model.hash.end(), hexadecimal))
-        throw std::invalid_argument("hash must be 64 lower-case hexadecimal digits");
-    Sha256 sha;
-    sha.update(without_hash(file.document, model.hash));
-    for (const auto& [name, tensor] : file.tensors) {
-        sha.update(name);
-        sha.update(tensor.bytes);
-    }
-    if (sha.hex() != model.hash)
-        throw std::invalid_argument("its hash is wrong: the file was damaged or changed");
-}
-
 void check_whole(const Model& model)
 {
     const auto& last = model.nodes.back();
@@ -168,7 +132,7 @@ Model read_document(const Safetensors& file)
     read_parity(document["parity"], tensors, model);
     tensors.expect_empty();
     check_whole(model);
-    check_hash(file, model); // last, so that a fuzzer reaches all the others
+    check_hash(file, model.hash); // last, so that a fuzzer reaches all the others
     return model;
 }
 
@@ -192,17 +156,7 @@ Model parse_model(std::string_view bytes, const std::string& name)
 
 Model read_model(const std::string& path)
 {
-    std::ifstream file(path, std::ios::binary | std::ios::ate);
-    const auto size = file.tellg();
-    if (!file || size < 0)
-        throw std::invalid_argument(path + ": cannot be read");
-    if (static_cast<std::uint64_t>(size) > max_file)
-        throw std::invalid_argument(path + ": is larger than " + std::to_string(max_file) + " bytes");
-    std::string bytes(static_cast<std::size_t>(size), '\0');
-    file.seekg(0);
-    if (!file.read(bytes.data(), size))
-        throw std::invalid_argument(path + ": cannot be read");
-    return parse_model(bytes, path);
+    return parse_model(read_bytes(path), path);
 }
 
 } // namespace softmod

@@ -17,9 +17,10 @@ std::vector<double> layer_of(const DemapperLayer& layer, const std::vector<doubl
         const std::size_t row = o * layer.inputs;
         double sum = 0.0;
         for (std::size_t i = 0; i < layer.inputs; ++i)
-            sum += layer.integer() ? layer.weight8[row + i] *
-                                         std::min(std::nearbyint(x[i] * static_cast<double>(layer.input_scale)), 255.0)
-                                   : static_cast<double>(layer.weight[row + i]) * x[i];
+            sum += layer.integer()
+                       ? layer.weight8[row + i] *
+                             std::min(std::nearbyint(x[i] * static_cast<double>(layer.input_scale)), 255.0)
+                       : static_cast<double>(layer.weight[row + i]) * x[i];
         y[o] += layer.integer() ? sum * static_cast<double>(layer.scale[o]) : sum;
         if (!last)
             y[o] = std::max(0.0, y[o]);

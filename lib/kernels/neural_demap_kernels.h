@@ -13,10 +13,10 @@ constexpr std::size_t kDemapperGroup = 8;
 // A layer as the kernels read it. Outputs are padded to whole groups, or to fours behind the last whole
 // group; inputs of integer layers are padded to fours. Padding is zeros.
 struct PackedLayer {
-    std::size_t inputs, outputs; // with padding
-    bool integer;                // takes four uint8 of a symbol in an int32, not floats
-    bool quantised;              // gives those: its weights are scaled by the next layer's input_scale
-    std::vector<float> weight;   // by group: [inputs][group]
+    std::size_t inputs, outputs;       // with padding
+    bool integer;                      // takes four uint8 of a symbol in an int32, not floats
+    bool quantised;                    // gives those: its weights are scaled by the next layer's input_scale
+    std::vector<float> weight;         // by group: [inputs][group]
     std::vector<std::int32_t> weight4; // by group: [inputs / 4][group], four int8 each
     std::vector<float> bias, scale;
 };

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The network in Highway: this file is compiled once for every instruction set.
 //
-// Lanes are symbols, and a block of them goes through all layers while it is in the L1 cache. A group of outputs
-// times a few vectors of symbols stays in registers while the inputs pass by. So nothing is padded but the last
-// block, activation, rounding and packing of integers happen in registers, and no lane ever meets another.
+// Lanes are symbols, and a block of them goes through all layers while it is in the L1 cache. A group of
+// outputs times a few vectors of symbols stays in registers while the inputs pass by. So nothing is padded
+// but the last block, activation, rounding and packing of integers happen in registers, and no lane ever
+// meets another.
 //
-// AVX-512 comes twice, for integers: AVX3_DL has the product of four bytes with four bytes in one instruction.
+// AVX-512 comes twice, for integers: AVX3_DL has the product of four bytes with four bytes in one
+// instruction.
 #define HWY_WANT_AVX3_DL
 #include "neural_demap_kernels.h"
 #include "simd.h"
@@ -39,9 +41,9 @@ using DI = hn::RebindToSigned<D>;
 using V = hn::Vec<D>;
 using VI = hn::Vec<DI>;
 constexpr std::size_t kLanes = hn::MaxLanes(D());
-constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3; // 32 of them
+constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3;  // 32 of them
 constexpr std::size_t kVectors = kManyRegisters ? 3 : 1; // of symbols at a time
-constexpr std::size_t kBlock = kVectors * kLanes;         // symbols
+constexpr std::size_t kBlock = kVectors * kLanes;        // symbols
 static_assert(kDemapperGroup == 8, "as in RunLayer");
 
 // What stands between two layers: by input, one float or four uint8 of each symbol of a block.
@@ -137,7 +139,8 @@ struct Group {
         VI unused = hn::Zero(di);
         return hn::ReorderWidenMulAccumulate(di, hn::BitCast(d16, a), hn::BitCast(d16, b), sum, unused);
 #else
-        const VI low = hn::Mul(hn::ShiftRight<16>(hn::ShiftLeft<16>(a)), hn::ShiftRight<16>(hn::ShiftLeft<16>(b)));
+        const VI low =
+            hn::Mul(hn::ShiftRight<16>(hn::ShiftLeft<16>(a)), hn::ShiftRight<16>(hn::ShiftLeft<16>(b)));
         return hn::Add(sum, hn::Add(low, hn::Mul(hn::ShiftRight<16>(a), hn::ShiftRight<16>(b))));
 #endif
     }
@@ -190,7 +193,8 @@ HWY_INLINE void RunGroups(const PackedLayer& layer, const float* bias, bool last
     }
 }
 
-HWY_NOINLINE void RunLayer(const PackedLayer& layer, const float* bias, bool last, const float* in, float* out)
+HWY_NOINLINE void RunLayer(const PackedLayer& layer, const float* bias, bool last, const float* in,
+                           float* out)
 {
     std::size_t first = 0;
     RunGroups<8>(layer, bias, last, in, out, first);

@@ -55,12 +55,14 @@ std::vector<DemapperLayer> network(const std::vector<std::size_t>& widths, bool 
     return layers;
 }
 
-std::vector<float> plain(const NeuralDemapper& demapper, const Symbols& y, float noise_var, const float* priors)
+std::vector<float> plain(const NeuralDemapper& demapper, const Symbols& y, float noise_var,
+                         const float* priors)
 {
     std::vector<float> llr(y.size() * demapper.bits_per_symbol());
     const float gain = demapper.llr_unit() > 0.0f ? demapper.llr_unit() / noise_var : 1.0f;
-    neural_demap_generic(demapper.layers(), noise_var,
-                         {nullptr, gain, reinterpret_cast<const float*>(y.data()), y.size(), llr.data(), priors});
+    neural_demap_generic(
+        demapper.layers(), noise_var,
+        {nullptr, gain, reinterpret_cast<const float*>(y.data()), y.size(), llr.data(), priors});
     return llr;
 }
 
@@ -98,7 +100,8 @@ TEST_P(NeuralDemapperCases, EqualsThePlainForm)
                         EXPECT_NEAR(llr[i], expected[i], 2e-5f * (gain + std::abs(expected[i])) + step);
                         error += std::abs(llr[i] - expected[i]);
                     }
-                    EXPECT_LE(error, 1e-4 * static_cast<double>(gain + 1.0f) * static_cast<double>(expected.size()));
+                    EXPECT_LE(error,
+                              1e-4 * static_cast<double>(gain + 1.0f) * static_cast<double>(expected.size()));
                 }
         }
     }
@@ -127,8 +130,8 @@ INSTANTIATE_TEST_SUITE_P(
     All, NeuralDemapperCases,
     ::testing::Combine(::testing::ValuesIn(simd_targets()),
                        ::testing::Values(Case{{3, 64, 64, 6}, false}, Case{{3, 64, 64, 6}, true},
-                                         Case{{3, 2}, false}, Case{{3, 5, 1}, false}, Case{{3, 7, 9, 13, 4}, true},
-                                         Case{{3, 33, 31, 8}, true})),
+                                         Case{{3, 2}, false}, Case{{3, 5, 1}, false},
+                                         Case{{3, 7, 9, 13, 4}, true}, Case{{3, 33, 31, 8}, true})),
     [](const auto& info) { return std::get<0>(info.param) + "_" + std::to_string(info.index); });
 
 TEST(NeuralDemapper, RefusesLayersThatDoNotFit)

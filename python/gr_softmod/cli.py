@@ -148,6 +148,21 @@ def train_link(
 
 
 @app.command(no_args_is_help=True)
+def export_link(
+    run: Annotated[str, typer.Argument(metavar="RUNDIR", show_default=False)],
+    int8: Annotated[bool, _Flag("--int8", help="Hidden layers in int8: twice as fast.")] = False,
+    out: Annotated[str | None, typer.Option("--out", "-o", metavar="FILE", show_default=False)] = None,
+) -> None:
+    """Write the demapper of a trained link, with its points, as a model for the block neural_demapper_cf.
+
+    Example: softmod export-link runs/link_pa -o link_pa.safetensors
+    """
+    from gr_softmod.modem.export_link import export_link_file
+
+    typer.echo(export_link_file(run, out, "int8" if int8 else "float32"))
+
+
+@app.command(no_args_is_help=True)
 def train(
     arguments: Annotated[list[str], typer.Argument(metavar="CONFIG [KEY=VALUE]...", show_default=False)],
 ) -> None:

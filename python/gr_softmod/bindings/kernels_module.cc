@@ -7,6 +7,7 @@ void bind_ber_counter(py::module& m);
 void bind_classifier(py::module& m);
 void bind_dense(py::module& m);
 void bind_expectation(py::module& m);
+void bind_neural_demap(py::module& m);
 void bind_noise_estimator(py::module& m);
 void bind_hdlc_search(py::module& m);
 void bind_soft_demap(py::module& m);
@@ -21,6 +22,7 @@ PYBIND11_MODULE(_kernels, m)
     bind_classifier(m);
     bind_dense(m);
     bind_expectation(m);
+    bind_neural_demap(m);
     bind_noise_estimator(m);
     bind_hdlc_search(m);
     bind_soft_demap(m);

@@ -4,6 +4,9 @@
 Reading one runs no code, and refuses whatever is missing, left over, oversized or inconsistent. Needs numpy alone.
 """
 
+from gr_softmod.model_file.demapper import DemapperFile as DemapperFile
+from gr_softmod.model_file.demapper import DemapperLayer as DemapperLayer
+from gr_softmod.model_file.demapper import read_demapper as read_demapper
 from gr_softmod.model_file.model import ModelFile as ModelFile
 from gr_softmod.model_file.model import ModelFileError as ModelFileError
 from gr_softmod.model_file.nodes import ModelNode as ModelNode

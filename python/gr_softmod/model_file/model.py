@@ -106,18 +106,7 @@ class ModelFile:
         Raises:
             ModelFileError: anything that a reader would refuse.
         """
-        data, target = self.to_bytes(), Path(path)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, 0o644)  # mkstemp makes 0600
-            os.replace(name, target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        store(self.to_bytes(), path)
 
     def _document(self) -> dict[str, Any]:
         """The document without its hash."""
@@ -141,6 +130,22 @@ class ModelFile:
             name: pack_bits(array, bits[name]) if bits.get(name, 8) < 8 else np.ascontiguousarray(array)
             for name, array in self.tensors.items()
         }
+
+
+def store(data: bytes, path: str | Path) -> None:
+    """Write a file; one that is there is replaced as a whole."""
+    target = Path(path)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)  # mkstemp makes 0600
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def canonical(document: Mapping[str, Any]) -> str:

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gr_softmod.conventions import CONVENTIONS_VERSION
 from gr_softmod.model_file.checks import check_document, check_keys, check_tensors, tensor_of
@@ -19,6 +21,7 @@ _KEYS = (
     "class_names", "conventions", "features", "format", "hash", "input", "kind", "name", "nodes", "parity",
     "temperature", "trained_on",
 )  # fmt: skip
+KINDS = ("classifier", "demapper")
 
 
 def read(source: str | Path | bytes) -> ModelFile:
@@ -37,11 +40,18 @@ def read(source: str | Path | bytes) -> ModelFile:
         raise ModelFileError(f"{'model' if isinstance(source, bytes) else source}: {fault}") from None
 
 
-def _from_bytes(data: bytes) -> ModelFile:
+def open_document(data: bytes, kind: str, keys: Sequence[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The document, with exactly these keys, and the stored tensors of a model of a kind, its hash checked.
+
+    Raises:
+        Fault: anything that is not as specified.
+    """
     text, stored = parse(data)
     document = parse_json(text, "the document")
-    check_keys(document, _KEYS, "the document")
-    for key, value in (("format", FORMAT), ("conventions", CONVENTIONS_VERSION), ("kind", "classifier")):
+    if isinstance(document, dict) and document.get("kind") in KINDS and document["kind"] != kind:
+        raise Fault(f"holds a {document['kind']}, not a {kind}")
+    check_keys(document, keys, "the document")
+    for key, value in (("format", FORMAT), ("conventions", CONVENTIONS_VERSION), ("kind", kind)):
         if document[key] != value or isinstance(document[key], bool | float):
             raise Fault(f"has {key} {repr(document[key])[:32]}; this version reads {value!r}")
     if HASH.findall(text) != [document["hash"]]:
@@ -50,6 +60,11 @@ def _from_bytes(data: bytes) -> ModelFile:
         raise Fault("does not have the content that its hash says; it is damaged or was edited")
     if canonical(document) != text:
         raise Fault("has a document that is not in the form that is hashed (keys sorted, no spaces)")
+    return document, stored
+
+
+def _from_bytes(data: bytes) -> ModelFile:
+    document, stored = open_document(data, "classifier", _KEYS)
     input_, parity, nodes = document["input"], document["parity"], document["nodes"]
     check_keys(input_, ("frame_length", "normalisation", "remove_mean"), "'input'")
     if input_["normalisation"] != "rms":
