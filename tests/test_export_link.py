@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from gr_softmod.config import load_config
+from gr_softmod.model_file import read_demapper
 from gr_softmod.modem.export_link import export_link, export_link_file, float_layers
 from gr_softmod.modem.link import build_channel
 from gr_softmod.modem.load import load_demodulator, load_modulator
 from gr_softmod.modem.neural import NeuralDemapper
 from gr_softmod.modem.train_link import Trainer
 from gr_softmod.modem.trained_link import TrainLinkConfig, load_link, save_link
-from gr_softmod.model_file import read_demapper
 from gr_softmod.run_dir import RunDir
 
 _kernels = pytest.importorskip("gr_softmod.bindings._kernels")

@@ -7,6 +7,7 @@ void bind_agc_cc(py::module& m);
 void bind_ber_meter(py::module& m);
 void bind_coarse_frequency_cc(py::module& m);
 void bind_differential_demapper_cf(py::module& m);
+void bind_equalizer_cc(py::module& m);
 void bind_finite_cc(py::module& m);
 void bind_neural_demapper_cf(py::module& m);
 void bind_noise_estimator_cc(py::module& m);
@@ -24,6 +25,7 @@ PYBIND11_MODULE(softmod_python, m)
     bind_ber_meter(m);
     bind_coarse_frequency_cc(m);
     bind_differential_demapper_cf(m);
+    bind_equalizer_cc(m);
     bind_finite_cc(m);
     bind_neural_demapper_cf(m);
     bind_noise_estimator_cc(m);
