@@ -44,8 +44,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "convolutions alone, complex layers": {"arguments": {"branches": ["signal"]}, "complex": True},
     "both, complex layers": {"complex": True},
 }
-#: The teacher: three times as wide.
-WIDE = {"channels": [48, 72, 96, 144], "expert": 128, "head": 128}
+#: The teacher: twice as wide.
+WIDE = {"channels": [32, 48, 64, 96], "expert": 96, "head": 96}
 
 
 def main(runs: Path, store: Path) -> None:
