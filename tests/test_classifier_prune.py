@@ -67,15 +67,36 @@ def test_relative_to_layer_forgets_the_scale_of_a_layer() -> None:
     assert prune_masks(net, 0.5)["nodes.stem.layer.weight"].all()
 
 
+def test_relative_to_layer_is_the_share_of_what_is_no_smaller() -> None:
+    net = network()
+    shares = {}
+    for name, p in prunable(net).items():
+        w = p.detach().double().flatten()
+        shares[name] = torch.stack([v**2 / w[w.abs() >= v.abs()].square().sum() for v in w]).view_as(p)
+    masks = prune_masks(net, 0.6, relative_to="layer")
+    gone = torch.cat([shares[name][~mask] for name, mask in masks.items()])
+    kept = torch.cat([shares[name][mask] for name, mask in masks.items()])
+    assert gone.max() <= kept.min() * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("relative", ["layer", "cost"])
+def test_no_layer_is_emptied(relative: str) -> None:
+    net = network()
+    masks = None
+    for _ in range(8):
+        masks = prune_masks(net, 0.4, masks, relative, net.graph)
+    assert sparsity(masks) > 0.97 and all(mask.any() for mask in masks.values())
+
+
 def test_relative_to_cost_spares_what_is_used_once() -> None:
     net = network()
     counts = uses(net.graph)
     assert counts["nodes.stem.layer.weight"] == 32 and counts["nodes.head.layer.weight"] == 1
-    share = {}
+    left = {}
     for relative in ("layer", "cost"):
         masks = prune_masks(net, 0.5, relative_to=relative, graph=net.graph)
-        share[relative] = float(masks["nodes.stem.layer.weight"].float().mean())
-    assert share["cost"] < share["layer"]
+        left[relative] = sum(counts[name] * int(mask.sum()) for name, mask in masks.items())
+    assert left["cost"] < left["layer"]
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.0])

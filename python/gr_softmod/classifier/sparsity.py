@@ -51,9 +51,10 @@ def prune_masks(
         network: its weights' magnitudes decide.
         fraction: of the weights that ``masks`` has left.
         masks: what is gone already; without it, nothing.
-        relative_to: magnitudes are compared as they are ("nothing": L1, as in the challenge's entries), in units of
-            their layer's root mean square ("layer": normalisation behind a layer makes its scale meaningless), or in
-            those and divided by the root of what the weight costs by the challenge's score ("cost", needs ``graph``).
+        relative_to: magnitudes are compared as they are ("nothing": L1, as in the challenge's entries); or squared and
+            divided by the sum of the squares of their layer's weights that are no smaller ("layer": the scale of a
+            layer means nothing behind a normalisation); or these divided by what the weight costs by the challenge's
+            score ("cost", needs ``graph``). But for "nothing", the largest weight of a layer stays.
     Raises:
         ValueError: fraction is not in [0, 1).
     """
@@ -61,15 +62,16 @@ def prune_masks(
         raise ValueError(f"the fraction to prune is {fraction}; it must lie in [0, 1)")
     weights = {name: p.detach() for name, p in prunable(network).items()}
     kept = {name: (masks or {}).get(name, torch.ones_like(w, dtype=torch.bool)).bool() for name, w in weights.items()}
-    units = dict.fromkeys(weights, 1.0)
-    if relative_to != "nothing":
-        units = {name: _rms(w[kept[name]]) for name, w in weights.items()}
+    if relative_to == "nothing":
+        scores = {name: w.abs().double() for name, w in weights.items()}
+    else:
+        scores = {name: _share_of_larger(w, kept[name]) for name, w in weights.items()}
     if relative_to == "cost":
         if graph is None:
             raise ValueError("pruning relative to cost needs the graph")
         # Of the score, one use of a weight is 36 / 807,699,904 and one weight 6 / 1,244,936, at 6 bits each.
-        units = {name: unit * math.sqrt(uses(graph)[name] / 108 + 1) for name, unit in units.items()}
-    strength = torch.cat([(w.abs() / units[name]).flatten().double().cpu() for name, w in weights.items()])
+        scores = {name: score / (uses(graph)[name] / 108 + 1) for name, score in scores.items()}
+    strength = torch.cat([score.flatten().cpu() for score in scores.values()])
     alive = torch.cat([kept[name].flatten().cpu() for name in weights])
     count = int(fraction * int(alive.sum()))
     order = torch.argsort(strength.masked_fill(~alive, math.inf), stable=True)
@@ -78,5 +80,14 @@ def prune_masks(
     return {name: part.view_as(w).to(w.device) for (name, w), part in zip(weights.items(), parts, strict=True)}
 
 
-def _rms(values: Tensor) -> float:
-    return max(float(values.double().square().mean().sqrt()), 1e-12) if values.numel() else 1.0
+def _share_of_larger(weight: Tensor, kept: Tensor) -> Tensor:
+    """``w^2`` over the sum of ``v^2`` of all v of the layer with ``|v| >= |w|``; infinity for the largest one.
+
+    Source: Lee, Park, Mo, Ahn, Shin, "Layer-adaptive sparsity for the magnitude-based pruning", 2021, eq. 4.
+    """
+    power = (weight * kept).double().square().flatten()
+    order = torch.argsort(power, descending=True, stable=True)
+    score = torch.zeros_like(power)
+    score[order] = power[order] / power[order].cumsum(0).clamp(min=1e-300)
+    score[order[0]] = math.inf
+    return score.view_as(weight)
