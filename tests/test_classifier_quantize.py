@@ -19,10 +19,11 @@ from gr_softmod.classifier.feature_set import FEATURE_NAMES
 from gr_softmod.classifier.fit import Fit
 from gr_softmod.classifier.graph import Graph
 from gr_softmod.classifier.quant_network import QuantNetwork
-from gr_softmod.classifier.quantize import QuantizeConfig, describe_bits, quantize
+from gr_softmod.classifier.quantize import QuantizeConfig, QuantizeSettings, describe_bits, quantize
 from gr_softmod.classifier.store import Prepared
 from gr_softmod.classifier.train import train
 from gr_softmod.classifier.trained import load_network, load_saved
+from gr_softmod.config import load_config
 from gr_softmod.modem.checkpoint import load_checkpoint, save_checkpoint
 from gr_softmod.run_dir import RunDir
 
@@ -134,6 +135,13 @@ def test_normalisation_stands_still_at_the_end(
 def test_a_quantised_run_is_refused(whole: RunDir, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="quantised already"):
         quantize(settings(whole, tmp_path / "again"))
+
+
+def test_one_key_changes_no_other() -> None:
+    settings = load_config(QuantizeSettings, {}, ["fit.steps=7", "lower.fit.batch=32"])
+    assert settings.fit == QuantizeSettings().fit.model_copy(update={"steps": 7})
+    assert settings.lower.fit == QuantizeSettings().lower.fit.model_copy(update={"batch": 32})
+    assert settings.fit.distillation > 0 and settings.fit.lr < 4e-3
 
 
 # ---- the search

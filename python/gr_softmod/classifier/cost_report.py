@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -19,11 +20,11 @@ from gr_softmod.model_file import read
 
 __all__ = ["network_cost", "run_cost", "table"]
 
-#: Published with the entry of Imperial College, on RadioML 2018.01A: accuracy, bit operations, weight bits, score.
+#: Published with the entry of Imperial College, pruned, on RadioML 2018.01A: accuracy, BOPs, weight bits, score.
 PUBLISHED = {
-    "Imperial, 8 bits, pruned": (0.6042, 79_588_160, 819_328, 0.378),
-    "Imperial, 6 bits, pruned": (0.5834, 30_614_424, 312_204, 0.144),
-    "Imperial, lower bits, pruned": (0.564, 21_084_790, 242_983, 0.1106),
+    "Imperial, w8a8": (0.6042, 79_588_160, 819_328, 0.378),
+    "Imperial, w6a6": (0.5834, 30_614_424, 312_204, 0.144),
+    "Imperial, w4-5": (0.564, 21_084_790, 242_983, 0.1106),
 }
 
 
@@ -56,13 +57,17 @@ def network_cost(network: Network) -> Cost:
 
 def table(costs: Mapping[str, Cost], published: bool = True) -> Table:
     """One row a network; the features' multiplications stand beside the score, which leaves them out."""
-    result = Table(caption="Features are outside the challenge's rules: their multiplications as bit operations.")
+    result = Table(
+        caption="MACs: multiplications; BOPs: bit operations. The score leaves the BOPs of features out.",
+        box=SIMPLE,
+        caption_justify="left",
+    )
     result.add_column("network", overflow="fold")
-    for name in ("multiplications", "bit operations", "weight bits", "score", "features"):
-        result.add_column(name, justify="right")
+    for name in ("MACs", "BOPs", "weight bits", "score", "of features"):
+        result.add_column(name, justify="right", no_wrap=True)
     for name, cost in costs.items():
         features = f"{cost.feature_bops:,}" if cost.feature_bops else "-"
         result.add_row(name, f"{cost.macs:,}", f"{cost.bops:,}", f"{cost.weight_bits:,}", f"{cost.score:.4f}", features)
     for name, (_, bops, bits, score) in PUBLISHED.items() if published else ():
-        result.add_row(name, "", f"{bops:,}", f"{bits:,}", f"{score:.4f}", "not counted", style="dim")
+        result.add_row(name, "", f"{bops:,}", f"{bits:,}", f"{score:.4f}", "?", style="dim")
     return result

@@ -36,6 +36,23 @@ from gr_softmod.run_dir import RunDir
 __all__ = ["LowerSettings", "QuantizeConfig", "QuantizeSettings", "quantize", "run_quantize"]
 
 
+class RoundConfig(FitConfig):
+    """A round with new bits for all layers: gentler than learning from nothing, and with a teacher."""
+
+    steps: int = Field(default=1000, ge=1)
+    lr: float = Field(default=1e-3, gt=0)
+    auxiliary: float = Field(default=0.0, ge=0)
+    distillation: float = Field(default=0.5, ge=0, le=1)
+
+
+class LowerRoundConfig(RoundConfig):
+    """A round with a few bits less."""
+
+    steps: int = Field(default=400, ge=1)
+    lr: float = Field(default=5e-4, gt=0)
+    validate_every: int = Field(default=200, ge=1)
+
+
 class LowerSettings(Config):
     """How bits are taken away one by one."""
 
@@ -47,7 +64,7 @@ class LowerSettings(Config):
     floor: float | None = Field(default=None, ge=0, le=1, description="accuracy to keep, instead of the tolerance")
     attempts: int = Field(default=12, ge=0, description="at most; 0: none")
     frames: int = Field(default=2048, ge=1, description="of the validation part, that the ranking is measured on")
-    fit: FitConfig = FitConfig(steps=400, lr=5e-4, distillation=0.5, auxiliary=0.0, validate_every=200)
+    fit: LowerRoundConfig = LowerRoundConfig()
 
 
 class QuantizeSettings(Config):
@@ -62,7 +79,7 @@ class QuantizeSettings(Config):
     measured: int = Field(default=1024, ge=1, description="frames that ranges are measured on")
     freeze_norm: float = Field(default=0.25, ge=0, le=1, description="share of each round, at its end, in which the "
                                "statistics of batch normalisation stand still")  # fmt: skip
-    fit: FitConfig = FitConfig(steps=1000, lr=1e-3, distillation=0.5, auxiliary=0.0, validate_every=250)
+    fit: RoundConfig = RoundConfig()
     lower: LowerSettings = LowerSettings()
 
     @field_validator("bits")
