@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What each part of the classifier is worth: the same training with one part left out or put in another form.
 
-    PYTHONPATH=build/python python benchmarks/classifier/ablation.py RUNS STORE
+    PYTHONPATH=build/python python benchmarks/classifier/ablation.py RUNS STORE TEACHER
 
-trains every variant that has no run directory in RUNS yet (or goes on training it), judges all on the same test frames
-and writes benchmarks/results/classifier_ablation.json and the table of docs/classifier.md.
+trains every variant that has no run directory in RUNS yet (or goes on training it), one of them with the run TEACHER as
+its teacher, judges all on the same test frames, writes benchmarks/results/classifier_ablation.json and the table of
+docs/classifier.md.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from gr_softmod.classifier.metrics import judge
 from gr_softmod.classifier.network import Network
 from gr_softmod.classifier.store import open_store
 from gr_softmod.classifier.train import fit_with_bar, make_stores, new_network, shared_run
+from gr_softmod.classifier.trained import load_network, open_run
 from gr_softmod.config import load_config
 from gr_softmod.run_dir import machine
 
@@ -40,19 +42,17 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "features alone": {"arguments": {"branches": ["expert"]}},
     "convolutions alone": {"arguments": {"branches": ["signal"]}},
     "both, no auxiliary heads": {"arguments": {"auxiliary": False}},
-    "both, distilled from a wider network": {"teacher": True},
+    "both, distilled from itself trained four times as long": {"teacher": True},
     "convolutions alone, complex layers": {"arguments": {"branches": ["signal"]}, "complex": True},
     "both, complex layers": {"complex": True},
 }
-#: The teacher: twice as wide.
-WIDE = {"channels": [32, 48, 64, 96], "expert": 96, "head": 96}
 
 
-def main(runs: Path, store: Path) -> None:
+def main(runs: Path, store: Path, teacher: Path) -> None:
     """Train, judge, write."""
     results = {}
     for name, change in VARIANTS.items():
-        network, products = _trained(name, change, runs, store)
+        network, products = _trained(name, change, runs, store, teacher)
         results[name] = {**_judged(network, store), "multiplications": products, "weights": _weights(network)}
         print(name, json.dumps(results[name]), flush=True)
     RESULT.write_text(json.dumps({"variants": results, "machine": machine()}, indent=1) + "\n")
@@ -78,20 +78,17 @@ def _config(change: dict[str, Any], store: Path) -> TrainConfig:
             "data": {"preset": "radioml2018", "train": 524_288, "store": str(store)},
             "model": {"architecture": "softmod", "arguments": change.get("arguments", {})},
             "train": {
-                "steps": 2048, "batch": 128, "lr": 4e-3, "validate_every": 1024,
+                "steps": 1024, "batch": 128, "lr": 4e-3, "validate_every": 512,
                 "distillation": 0.5 if change.get("teacher") else 0.0,
             },
         },
     )  # fmt: skip
 
 
-def _trained(name: str, change: dict[str, Any], runs: Path, store: Path) -> tuple[Network, int]:
+def _trained(name: str, change: dict[str, Any], runs: Path, store: Path, teacher: Path) -> tuple[Network, int]:
     config = _config(change, store)
     fabric = make_fabric(config.device)
     run = shared_run(fabric, runs / name.replace(" ", "_").replace(",", ""), config)
-    teacher = None
-    if change.get("teacher"):
-        teacher = _trained("wide teacher", {"arguments": WIDE}, runs, store)[0]
     feed, validation = make_stores(config, fabric)
     network = new_network(config, feed)
     products = multiplications(network)
@@ -101,8 +98,9 @@ def _trained(name: str, change: dict[str, Any], runs: Path, store: Path) -> tupl
         if network.scaler is not None and plain.scaler is not None:
             network.scaler.load_state_dict(plain.scaler.state_dict())
         products = products - network.replaced_products() + network.branch.products()
+    word = load_network(open_run(teacher)) if change.get("teacher") else None
     extra = {"graph": network.graph.to_dict(), "trained_on": {}, "title": name, "history": []}
-    fit = Fit(run, network, feed, validation, config.train, fabric, seed=config.seed, teacher=teacher, extra=extra)
+    fit = Fit(run, network, feed, validation, config.train, fabric, seed=config.seed, teacher=word, extra=extra)
     fit_with_bar(fit, name)
     return fit.load_best(), products
 
@@ -133,4 +131,4 @@ def _weights(network: Network) -> int:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:4]))
