@@ -2,7 +2,7 @@
 """The modem beside Sionna and Kaira: speed, memory and agreement, in one run, all sides in turn.
 
     benchmarks/modem/make_peers_env .peers
-    PYTHONPATH=build/python python benchmarks/modem/run.py --peers .peers/bin/python [--quick] [--only WORDS]
+    PYTHONPATH=build/python python benchmarks/modem/run.py --peers .peers/bin/python [--quick] [--only WORD ..]
         [--out FILE] [--page PAGE]
 
 Each side is a process of its own (worker.py); at any time one of them works. A case is timed in rounds, every side once
@@ -229,7 +229,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--quick", action="store_true", help="64-QAM only, nothing compiled")
-    parser.add_argument("--only", metavar="WORDS", help="time the cases with these words in their title anew")
+    parser.add_argument("--only", nargs="+", metavar="WORD", help="time anew what has one of these in its title")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "modem.json")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "modem_speed.md")
     arguments = parser.parse_args()
@@ -242,13 +242,19 @@ def main() -> None:
 
 
 def again(pythons: dict[str, str], arguments: argparse.Namespace) -> dict[str, Any]:
-    """The results that there are, with some cases timed anew."""
+    """The results that there are, with some timed anew."""
+
+    def wanted(row: dict[str, Any]) -> bool:
+        return any(word.lower() in row["title"].lower() for word in arguments.only)
+
     result: dict[str, Any] = json.loads(arguments.out.read_text())
     for threads, found in result["threads"].items():
         sides = [Side(name, python, int(threads)) for name, python in pythons.items()]
-        timed = [entry for entry in cases(arguments.quick) if arguments.only in entry["title"]]
-        rows = {entry["title"]: compare(sides, entry, arguments.rounds) for entry in timed}
-        found["cases"] = [rows.get(row["title"], row) for row in found["cases"]]
+        timed = [compare(sides, entry, arguments.rounds) for entry in filter(wanted, cases(arguments.quick))]
+        soft = soft_over_hard(sides[0], arguments.rounds) if any(map(wanted, found["soft_over_hard"])) else []
+        for key, rows in (("cases", timed), ("soft_over_hard", soft)):
+            new = {row["title"]: row for row in rows}
+            found[key] = [new.get(row["title"], row) for row in found[key]]
         for side in sides:
             side.close()
     return result
