@@ -48,6 +48,7 @@ def main() -> None:
         for name in ("ber_64qam", "link_64", "link_pa", "link_pa_receiver")
     }
     text = json.dumps(results, indent=1) + "\n"
+    results["ber_64qam"]["settings"].pop("out", None)  # where the run lies is of no interest
     RESULTS.write_text(text.replace(f'"{options.runs}/', '"runs/'))  # where they lay is nobody's concern
     report.write(results, options.runs)
 
