@@ -248,8 +248,9 @@ def again(pythons: dict[str, str], arguments: argparse.Namespace) -> dict[str, A
         return any(word.lower() in row["title"].lower() for word in arguments.only)
 
     result: dict[str, Any] = json.loads(arguments.out.read_text())
-    for threads, found in result["threads"].items():
-        sides = [Side(name, python, int(threads)) for name, python in pythons.items()]
+    for threads in arguments.threads:
+        found = result["threads"][str(threads)]
+        sides = [Side(name, python, threads) for name, python in pythons.items()]
         timed = [compare(sides, entry, arguments.rounds) for entry in filter(wanted, cases(arguments.quick))]
         soft = soft_over_hard(sides[0], arguments.rounds) if any(map(wanted, found["soft_over_hard"])) else []
         for key, rows in (("cases", timed), ("soft_over_hard", soft)):

@@ -70,10 +70,11 @@ class Demodulator(SoftReceiver):
         received = turn(symbols, -self.points.rotation).reshape(-1)
         priors = check_priors(priors, symbols, m)
         real = noise.dtype
-        if self.points.plain and kernels.usable(symbols):
-            out = kernels.demap(received, noise, priors, self.points(real), self.method, soft=soft)
+        seen = noise_var if isinstance(noise_var, Tensor) and len(noise) > 1 else noise[0]
+        one_set = len(noise) == 1 or not self.points.follows_noise
+        if one_set and self.points.equiprobable and kernels.usable(symbols):
+            out = kernels.demap(received, noise, priors, self.points(real, seen), self.method, soft=soft)
         else:
-            seen = noise_var if isinstance(noise_var, Tensor) and len(noise) > 1 else noise[0]
             tables = tuple(_for_each_symbol(table, symbols) for table in self.points.tables(real, seen))
             llr = soft_demap(received, noise, priors, self.method, self.points.axes, tables)
             out = llr.sigmoid() if soft else llr

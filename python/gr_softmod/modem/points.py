@@ -24,10 +24,12 @@ class Points(nn.Module):
         order, bits_per_symbol: M and m.
         rotation: radians by which symbol n is turned n times.
         axes: what decides which bits; "both" for points that may lie anywhere.
-        plain: labels are equiprobable and the points do not depend on noise_var, so the points say everything.
+        equiprobable: labels are, so the points say everything.
+        follows_noise: the points depend on noise_var.
     """
 
-    plain = False
+    equiprobable = False
+    follows_noise = False
 
     def __init__(self, name: str, bits_per_symbol: int, rotation: float = 0.0) -> None:
         super().__init__()
@@ -59,7 +61,7 @@ class FixedPoints(Points):
     Tables are kept in float32 and float64 whatever the module is cast to (``module.half()`` would spoil them).
     """
 
-    plain = True
+    equiprobable = True
     points32: Tensor
     points64: Tensor
 

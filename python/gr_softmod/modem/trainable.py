@@ -28,7 +28,7 @@ class TrainableConstellation(Points):
         raw: the parameter, float [M, 2]: real and imaginary parts before the constraints.
     """
 
-    plain = True
+    equiprobable = True
 
     def __init__(self, start: Constellation | str | Any, *, center: bool = True, normalize: bool = True) -> None:
         first = as_points(start)
@@ -56,6 +56,9 @@ class ConditionedConstellation(Points):
         start, center, normalize: as for :class:`TrainableConstellation`.
         hidden: widths of the hidden layers.
     """
+
+    equiprobable = True
+    follows_noise = True
 
     def __init__(
         self,
