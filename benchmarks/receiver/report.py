@@ -44,8 +44,8 @@ def table(rows: list[dict[str, Any]], title: str, key: str, shown: Callable[[Any
 
 
 def cell(row: dict[str, Any]) -> str:
-    """Loss and its standard error in dB; how many runs found no lock or a wrong one."""
-    if row["loss_db"] is None:
-        return "no lock"
+    """Loss and its standard error in dB; how many runs found no lock, a wrong one, or slipped."""
+    if "loss_db" not in row:
+        return "lost"
     lost = f", {row['lost']} of {row['runs']} lost" if row["lost"] else ""
-    return f"{row['loss_db']:.2f} ± {row['standard_error_db'] or 0:.2f}{lost}"
+    return f"{row['loss_db']:.2f} ± {row['standard_error_db']:.2f}{lost}"
