@@ -29,6 +29,7 @@ def page(result: dict[str, Any]) -> str:
     named = f"torch {versions['ours']['torch']} on all sides, Sionna {versions['sionna_side'].get('sionna')}, "
     named += f"Kaira {versions['kaira_side'].get('kaira')}, kernels for {versions['ours']['simd']}"
     parts = [INTRODUCTION.format(**{**result, "versions": named})]
+    parts += [note + "\n" for note in result.get("notes", [])]
     for threads, found in result["threads"].items():
         parts.append(f"## {threads} thread{'s' if threads != '1' else ''}\n")
         parts.append(speed_table(found["cases"], result["symbols"]))
