@@ -119,4 +119,9 @@ std::size_t QuantNetwork::arena_bytes() const
     return d_plan->arena;
 }
 
+std::size_t run_dot_products(std::size_t rounds)
+{
+    return qnet_kernels().dot_products(rounds);
+}
+
 } // namespace softmod

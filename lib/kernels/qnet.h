@@ -60,4 +60,7 @@ private:
     const QnetKernels* d_kernels;
 };
 
+// For benchmarks: products of bytes by weights in registers, as fast as the core can; returns how many.
+std::size_t run_dot_products(std::size_t rounds);
+
 } // namespace softmod

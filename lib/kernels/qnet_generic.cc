@@ -111,12 +111,23 @@ double sum_of_squares(const float* x, std::size_t n, const float* mean)
     return sum;
 }
 
+std::size_t dot_products(std::size_t rounds)
+{
+    volatile std::uint8_t byte = 3;
+    std::int32_t sum = 0;
+    for (std::size_t r = 0; r < rounds; ++r)
+        sum += byte * static_cast<std::int8_t>(r);
+    volatile std::int32_t kept = sum;
+    (void)kept;
+    return rounds;
+}
+
 } // namespace
 
 const QnetKernels& qnet_kernels_generic()
 {
-    static constexpr QnetKernels kernels{"generic", {},      conv,     depthwise,     add,
-                                         max_pool,  rescale, quantise, sum_of_squares};
+    static constexpr QnetKernels kernels{"generic", {},      conv,     depthwise,      add,
+                                         max_pool,  rescale, quantise, sum_of_squares, dot_products};
     return kernels;
 }
 

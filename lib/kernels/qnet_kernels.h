@@ -22,6 +22,8 @@ struct QnetKernels {
                      const ByteRange& to, std::uint8_t* bytes);
     // of x[i] - mean[i % 2], the squares and their sum in double precision
     double (*sum_of_squares)(const float* x, std::size_t n, const float* mean);
+    // For benchmarks: as many products of bytes as the core can make; returns how many.
+    std::size_t (*dot_products)(std::size_t rounds);
 };
 
 const QnetKernels& qnet_kernels_generic(); // the plain form: the oracle

@@ -146,6 +146,9 @@ Raises:
                                "Memory that one frame's activations live in.");
     m.def("frame_features", &frame_features, py::arg("frames"),
           "Feature set 1 (docs/features.md) of frames of unit power: complex64 [B, N] -> float32 [B, 41].");
+    m.def("run_dot_products", &softmod::run_dot_products, py::arg("rounds"),
+          py::call_guard<py::gil_scoped_release>(),
+          "For benchmarks: products of bytes in registers, as fast as the core can; returns how many.");
     m.def(
         "feature_names", [] { return softmod::feature_names(); }, "The features of set 1, in order.");
 }
