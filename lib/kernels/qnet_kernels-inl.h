@@ -115,11 +115,12 @@ HWY_INLINE VB PackToBytes(VS a, VS b) // per block of 16 bytes: 8 of a, 8 of b
 
 // The limits of a result, as vectors.
 struct Range {
+    bool is_signed;
     VS zero;
     VB low, high;
 
     explicit HWY_INLINE Range(const ByteRange& range)
-        : zero(hn::Set(DS(), static_cast<std::int16_t>(range.zero))),
+        : is_signed(range.zero != 0), zero(hn::Set(DS(), static_cast<std::int16_t>(range.zero))),
           low(hn::Set(DB(), static_cast<std::uint8_t>(range.low))),
           high(hn::Set(DB(), static_cast<std::uint8_t>(range.high)))
     {
@@ -143,10 +144,13 @@ HWY_INLINE VI Nearest(VF x) // ties to even; x within int32, so that nothing nee
 HWY_INLINE VB Round(VF a, VF b, VF c, VF d, const Range& to)
 {
     const DS ds;
-    const VS ab = hn::ReorderDemote2To(ds, Nearest(a), Nearest(b));
-    const VS cd = hn::ReorderDemote2To(ds, Nearest(c), Nearest(d));
-    const VB bytes = PackToBytes(hn::SaturatedAdd(ab, to.zero), hn::SaturatedAdd(cd, to.zero));
-    return hn::Min(hn::Max(bytes, to.low), to.high);
+    VS ab = hn::ReorderDemote2To(ds, Nearest(a), Nearest(b));
+    VS cd = hn::ReorderDemote2To(ds, Nearest(c), Nearest(d));
+    if (!to.is_signed) // the packing itself stops at 0
+        return hn::Min(PackToBytes(ab, cd), to.high);
+    ab = hn::SaturatedAdd(ab, to.zero);
+    cd = hn::SaturatedAdd(cd, to.zero);
+    return hn::Min(hn::Max(PackToBytes(ab, cd), to.low), to.high);
 }
 
 // The same in order: lane l of vector v becomes byte v * kLanes + l.
@@ -188,16 +192,59 @@ HWY_INLINE void StoreBytes(VB bytes, std::uint8_t* to, std::size_t count)
 #endif
 }
 
+// The first count bytes of each half, 1 to kBytes / 2.
+HWY_INLINE void StoreHalves(VB bytes, std::uint8_t* to_lower, std::uint8_t* to_upper, std::size_t count)
+{
+#if HWY_TARGET == HWY_AVX3
+    const std::uint64_t mask = _bzhi_u64(~0ull, static_cast<unsigned>(count));
+    _mm512_mask_storeu_epi8(to_lower, mask, bytes.raw);
+    _mm512_mask_storeu_epi8(to_upper - 32, mask << 32, bytes.raw);
+#else
+    HWY_ALIGN std::uint8_t all[kBytes];
+    hn::Store(bytes, DB(), all);
+    for (std::size_t i = 0; i < count; ++i)
+        to_lower[i] = all[i];
+    for (std::size_t i = 0; i < count; ++i)
+        to_upper[i] = all[kBytes / 2 + i];
+#endif
+}
+
 // ---- convolutions and dense layers
+
+HWY_INLINE VF ScaledOf(VI sum, const PackedUnit& unit, std::size_t vector)
+{
+    return Scaled(sum, unit.scale.data() + vector * kLanes, unit.offset.data() + vector * kLanes);
+}
 
 template <std::size_t kVectors>
 HWY_INLINE VB Requantise(const VI* sum, const PackedUnit& unit, const Range& to)
 {
-    const auto scaled = [&](std::size_t v) {
-        return v < kVectors ? Scaled(sum[v], unit.scale.data() + v * kLanes, unit.offset.data() + v * kLanes)
-                            : hn::Zero(DF());
-    };
+    const auto scaled = [&](std::size_t v)
+                            HWY_ATTR { return v < kVectors ? ScaledOf(sum[v], unit, v) : hn::Zero(DF()); };
     return InOrder(Round(scaled(0), scaled(1), scaled(2), scaled(3), to));
+}
+
+// The rows of a tile to bytes, where a row is less than four vectors: as many rows together as fill them.
+template <std::size_t kRows, std::size_t kVectors>
+HWY_INLINE void StoreRows(const VI (*sum)[kVectors], const Step& step, const PackedUnit& unit,
+                          const Range& to, std::uint8_t* out)
+{
+    if (kRows * kVectors % 4 == 0 && step.channels == kVectors * kLanes) { // rows without a gap
+        const auto scaled = [&](std::size_t i) HWY_ATTR {
+            return ScaledOf(sum[i / kVectors][i % kVectors], unit, i % kVectors);
+        };
+        for (std::size_t i = 0; i < kRows * kVectors; i += 4, out += kBytes)
+            hn::StoreU(InOrder(Round(scaled(i), scaled(i + 1), scaled(i + 2), scaled(i + 3), to)), DB(), out);
+    } else if (kVectors == 2 && kRows % 2 == 0) {
+        for (std::size_t r = 0; r < kRows; r += 2, out += 2 * step.channels)
+            StoreHalves(
+                InOrder(Round(ScaledOf(sum[r][0], unit, 0), ScaledOf(sum[r][1], unit, 1),
+                              ScaledOf(sum[r + 1][0], unit, 0), ScaledOf(sum[r + 1][1], unit, 1), to)),
+                out, out + step.channels, unit.channels);
+    } else {
+        for (std::size_t r = 0; r < kRows; ++r, out += step.channels)
+            StoreBytes(Requantise<kVectors>(sum[r], unit, to), out, unit.channels);
+    }
 }
 
 // kRows rows of the unit's channels: sums in registers over all of the window.
@@ -228,9 +275,7 @@ HWY_INLINE void ConvTile(const Step& step, const PackedUnit& unit, const Range& 
                 hn::Max(Requantise<kVectors>(sum[r], unit, to), Requantise<kVectors>(sum[r + 1], unit, to)),
                 out + (row + r) / 2 * step.channels, unit.channels);
     } else {
-        for (std::size_t r = 0; r < kRows; ++r)
-            StoreBytes(Requantise<kVectors>(sum[r], unit, to), out + (row + r) * step.channels,
-                       unit.channels);
+        StoreRows<kRows, kVectors>(sum, step, unit, to, out + row * step.channels);
     }
 }
 
@@ -373,33 +418,52 @@ HWY_INLINE Turned TurnRows(const std::uint8_t* HWY_RESTRICT row, std::size_t cha
              Prepare(hn::BitCast(d, hn::InterleaveUpper(d16, ab1, ce1)))}};
 }
 
-// kPlaces vectors of bytes, each a pattern's length behind the one before: they share the rows they turn.
+// What four rows add to each of the places they are taps of: those whose quad lies within kQuads.
 template <std::size_t kPlaces>
+HWY_INLINE void AddTurn(VI (&sum)[kPlaces][4], const std::uint8_t* row, std::size_t channels,
+                        const std::int8_t* HWY_RESTRICT weight, std::size_t turn, std::size_t jump,
+                        std::size_t quads)
+{
+    const Turned turned = TurnRows(row, channels);
+    for (std::size_t p = 0; p < kPlaces; ++p) {
+        const std::size_t quad = turn - jump * p; // wraps around where it is not this place's turn yet
+        if (quad < quads)
+            for (std::size_t v = 0; v < 4; ++v)
+                sum[p][v] = Dot(sum[p][v], turned.input[v], weight + (quad * 4 + v) * kWeightBytes);
+    }
+}
+
+// All turns written out, so that no branch is left.
+template <std::size_t kPlaces, std::size_t kJump, std::size_t kQuads, std::size_t... kTurn>
+HWY_INLINE void AddTurns(VI (&sum)[kPlaces][4], const std::uint8_t* row, std::size_t channels,
+                         const std::int8_t* HWY_RESTRICT weight, std::index_sequence<kTurn...>)
+{
+    (AddTurn(sum, row + kTurn * 4 * channels, channels, weight, kTurn, kJump, kQuads), ...);
+}
+
+// kPlaces vectors of bytes, each a pattern's length behind the one before: they share the rows they turn.
+// kJump and kQuads are those of the step, or 0 where they are not known beforehand.
+template <std::size_t kPlaces, std::size_t kJump, std::size_t kQuads>
 HWY_INLINE void DepthwiseTile(const Step& step, const PackedLanes& lanes, const Range& to,
                               const std::uint8_t* planes, std::size_t plane, std::size_t place,
                               std::uint8_t* out, std::size_t count)
 {
-    const std::size_t four_rows = 4 * step.channels, jump = step.jump;
+    const std::size_t four_rows = 4 * step.channels, jump = step.jump, quads = step.quads;
     const std::int8_t* HWY_RESTRICT weight = lanes.weight.data();
     VI sum[kPlaces][4];
     for (std::size_t p = 0; p < kPlaces; ++p)
         for (std::size_t v = 0; v < 4; ++v)
             sum[p][v] = hn::Load(DI(), lanes.start.data() + v * kLanes);
-    for (std::size_t phase = 0; phase < step.stride; ++phase) {
-        const std::size_t quads = (phase_taps(step, phase) + 3) / 4;
+    for (std::size_t phase = 0; phase < step.stride; ++phase, weight += quads * 4 * kWeightBytes) {
         const std::uint8_t* HWY_RESTRICT row = planes + phase * plane + place;
-        const std::size_t turns = quads == 0 ? 0 : quads + jump * (kPlaces - 1);
-        for (std::size_t turn = 0; turn < turns; ++turn, row += four_rows) {
-            const Turned turned = TurnRows(row, step.channels);
-            for (std::size_t p = 0; p < kPlaces; ++p) {
-                const std::size_t quad =
-                    turn - jump * p; // wraps around where it is not this place's turn yet
-                if (quad < quads)
-                    for (std::size_t v = 0; v < 4; ++v)
-                        sum[p][v] = Dot(sum[p][v], turned.input[v], weight + (quad * 4 + v) * kWeightBytes);
-            }
+        if constexpr (kQuads > 0) {
+            AddTurns<kPlaces, kJump, kQuads>(sum, row, step.channels, weight,
+                                             std::make_index_sequence<kQuads + kJump*(kPlaces - 1)>());
+        } else {
+            for (std::size_t turn = 0; turn < quads + jump * (kPlaces - 1); ++turn)
+                if (turn % jump < quads || turn >= jump * kPlaces) // otherwise between two places
+                    AddTurn(sum, row + turn * four_rows, step.channels, weight, turn, jump, quads);
         }
-        weight += quads * 4 * kWeightBytes;
     }
     for (std::size_t p = 0; p < kPlaces; ++p) {
         const auto scaled = [&](std::size_t v) HWY_ATTR {
@@ -410,26 +474,56 @@ HWY_INLINE void DepthwiseTile(const Step& step, const PackedLanes& lanes, const 
     }
 }
 
-void Depthwise(const Step& step, std::uint8_t* arena)
+template <std::size_t kJump, std::size_t kQuads>
+void DepthwiseRows(const Step& step, const std::uint8_t* planes, std::uint8_t* out)
 {
     constexpr std::size_t kPlaces = kManyRegisters ? 4 : 2;
+    const std::size_t plane = phase_rows(step) * step.channels;
+    const std::size_t flat = step.rows * step.channels, pattern = 4 * step.jump * step.channels;
+    const Range to(step.to);
+    for (std::size_t i = 0; i < step.lanes.size(); ++i) {
+        std::size_t place = i * kBytes;
+        for (; place + (kPlaces - 1) * pattern + kBytes <= flat; place += kPlaces * pattern)
+            DepthwiseTile<kPlaces, kJump, kQuads>(step, step.lanes[i], to, planes, plane, place, out, kBytes);
+        for (; place < flat; place += pattern)
+            DepthwiseTile<1, 0, 0>(step, step.lanes[i], to, planes, plane, place, out,
+                                   std::min(kBytes, flat - place));
+    }
+}
+
+void Depthwise(const Step& step, std::uint8_t* arena)
+{
     const std::uint8_t* planes = arena + step.in;
     if (step.stride > 1) {
         SortByPhase(step, planes, arena + step.scratch);
         planes = arena + step.scratch;
     }
-    const std::size_t plane = phase_rows(step) * step.channels;
-    const std::size_t flat = step.rows * step.channels, pattern = 4 * step.jump * step.channels;
-    const Range to(step.to);
     std::uint8_t* out = arena + step.out;
-    for (std::size_t i = 0; i < step.lanes.size(); ++i) {
-        std::size_t place = i * kBytes;
-        for (; place + (kPlaces - 1) * pattern + kBytes <= flat; place += kPlaces * pattern)
-            DepthwiseTile<kPlaces>(step, step.lanes[i], to, planes, plane, place, out, kBytes);
-        for (; place < flat; place += pattern)
-            DepthwiseTile<1>(step, step.lanes[i], to, planes, plane, place, out,
-                             std::min(kBytes, flat - place));
+#if SOFTMOD_DOT && HWY_TARGET == HWY_AVX3 // usual shapes: 16 channels and multiples of 8, kernels to 24
+    switch (step.quads < 10 ? 10 * step.jump + step.quads : 0) {
+    case 11:
+        return DepthwiseRows<1, 1>(step, planes, out);
+    case 12:
+        return DepthwiseRows<1, 2>(step, planes, out);
+    case 13:
+        return DepthwiseRows<1, 3>(step, planes, out);
+    case 14:
+        return DepthwiseRows<1, 4>(step, planes, out);
+    case 21:
+        return DepthwiseRows<2, 1>(step, planes, out);
+    case 22:
+        return DepthwiseRows<2, 2>(step, planes, out);
+    case 23:
+        return DepthwiseRows<2, 3>(step, planes, out);
+    case 24:
+        return DepthwiseRows<2, 4>(step, planes, out);
+    case 26:
+        return DepthwiseRows<2, 6>(step, planes, out);
+    default:
+        break;
     }
+#endif
+    DepthwiseRows<0, 0>(step, planes, out);
 }
 
 // ---- byte by byte

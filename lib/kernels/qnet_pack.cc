@@ -81,7 +81,7 @@ PackedLanes pack_lanes(const Step& step, const PackFormat& format, std::size_t f
         return (first + 16 * (lane / 4) + 4 * vector + lane % 4) % step.channels;
     };
     for (std::size_t phase = 0; phase < step.stride; ++phase)
-        for (std::size_t tap = 0; tap < phase_taps(step, phase); tap += 4)
+        for (std::size_t tap = 0; tap < 4 * step.quads; tap += 4)
             for (std::size_t v = 0; v < 4; ++v)
                 append_quad(packed.weight, format, [&](std::size_t lane, std::size_t i) {
                     const std::size_t row = (tap + i) * step.stride + phase;
@@ -106,9 +106,7 @@ void pack_depthwise(Step& step, const PackFormat& format)
     // Passes advance by whole blocks of 4 rows, as few as are whole vectors.
     const std::size_t bytes = 4 * format.lanes;
     step.jump = bytes / std::gcd(bytes, 4 * step.channels);
-    step.quads = 0;
-    for (std::size_t phase = 0; phase < step.stride; ++phase)
-        step.quads += (phase_taps(step, phase) + 3) / 4;
+    step.quads = (phase_taps(step, 0) + 3) / 4; // the first phase has the most taps
     const std::size_t pattern = std::min(4 * step.jump * step.channels, step.rows * step.channels);
     for (std::size_t first = 0; first < pattern; first += bytes)
         step.lanes.push_back(pack_lanes(step, format, first));

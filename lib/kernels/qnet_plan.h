@@ -70,7 +70,7 @@ struct PackedUnit {
 // Places of a depthwise convolution's flat result that one pass computes together, and all that lie a
 // multiple of the pattern's length behind them.
 struct PackedLanes {
-    Aligned<std::int8_t> weight;  // [phases' quads][4 vectors][lanes][4]
+    Aligned<std::int8_t> weight;  // [phases][quads][4 vectors][lanes][4]
     Aligned<std::int32_t> start;  // [4 vectors][lanes]
     Aligned<float> scale, offset; // the same
 };
@@ -94,7 +94,7 @@ struct Step {
     std::vector<PackedUnit> units;  // conv
     std::vector<PackedLanes> lanes; // depthwise
     std::size_t jump = 1;           // depthwise: rows between two passes of the same lanes, divided by 4
-    std::size_t quads = 0;          // depthwise: of all phases
+    std::size_t quads = 0;          // depthwise: groups of 4 taps, in each phase as many
 
     std::size_t depth() const { return kernel * in_channels; }
 };
