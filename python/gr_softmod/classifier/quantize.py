@@ -116,7 +116,12 @@ def quantize(config: QuantizeConfig) -> RunDir:
     fabric = make_fabric(config.device)
     source = open_run(config.run)
     run = shared_run(fabric, config.out or f"{str(source).rstrip('/')}-quantized", config)
-    Quantising(config, fabric, source, run).go()
+    try:
+        Quantising(config, fabric, source, run).go()
+    except KeyboardInterrupt:
+        if fabric.is_global_zero:
+            print("Interrupted; the same command goes on from the last checkpoint.")
+        raise
     return run
 
 
@@ -150,8 +155,6 @@ class Quantising:
         self._lower()
         if self.fabric.is_global_zero:
             shutil.copyfile(self.base / "best.pt", self.run / "best.pt")
-            self.run.write_json("quantize.json", {"before": self.before._asdict(), "rounds": self.records})
-            plot_quantising(self.run, self.before.accuracy, self.records)
         self.fabric.barrier()
 
     def _lower(self) -> None:
@@ -173,7 +176,7 @@ class Quantising:
             if record["accuracy"] >= floor:
                 self._keep(child, network, record)
             else:
-                self.records.append({**record, "kept": False})
+                self._record({**record, "kept": False})
                 share /= 2
                 refused |= set(chosen) if len(chosen) == 1 else set()
 
@@ -232,7 +235,13 @@ class Quantising:
 
     def _keep(self, child: RunDir, network: QuantNetwork, record: dict[str, Any]) -> None:
         self.base, self.network = child, network.eval()
+        self._record(record)
+
+    def _record(self, record: dict[str, Any]) -> None:
         self.records.append(record)
+        if self.fabric.is_global_zero:
+            self.run.write_json("quantize.json", {"before": self.before._asdict(), "rounds": self.records})
+            plot_quantising(self.run, self.before.accuracy, self.records)
 
 
 def describe_bits(graph: Graph) -> str:
