@@ -47,9 +47,8 @@ def main() -> None:
         name: json.loads((options.runs / name / "eval.json").read_text())
         for name in ("ber_64qam", "link_64", "link_pa", "link_pa_receiver")
     }
-    text = json.dumps(results, indent=1) + "\n"
-    results["ber_64qam"]["settings"].pop("out", None)  # where the run lies is of no interest
-    RESULTS.write_text(text.replace(f'"{options.runs}/', '"runs/'))  # where they lay is nobody's concern
+    results["ber_64qam"]["settings"].pop("out", None)  # where the run lay is nobody's concern
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     report.write(results, options.runs)
 
 
