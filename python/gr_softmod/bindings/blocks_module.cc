@@ -13,6 +13,7 @@ void bind_neural_demapper_cf(py::module& m);
 void bind_noise_estimator_cc(py::module& m);
 void bind_soft_demapper(py::module& m);
 void bind_soft_mapper_fc(py::module& m);
+void bind_window_tap(py::module& m);
 void bind_symbol_recovery_cc(py::module& m);
 void bind_timing_recovery_cc(py::module& m);
 
@@ -31,6 +32,7 @@ PYBIND11_MODULE(softmod_python, m)
     bind_noise_estimator_cc(m);
     bind_soft_demapper(m);
     bind_soft_mapper_fc(m);
+    bind_window_tap(m);
     bind_symbol_recovery_cc(m);
     bind_timing_recovery_cc(m);
 }

@@ -4,6 +4,7 @@
 from gr_softmod.bindings.softmod_python import *  # noqa: F403
 from gr_softmod.blocks.arguments import as_constellation as as_constellation
 from gr_softmod.blocks.arguments import constellation_message as constellation_message
+from gr_softmod.blocks.ax25_known_bits import ax25_known_bits as ax25_known_bits
 from gr_softmod.blocks.demodulator import demodulator_cf as demodulator_cf
 from gr_softmod.blocks.fec import ldpc_decoder as ldpc_decoder
 from gr_softmod.blocks.fec import llr_decoder as llr_decoder
@@ -13,4 +14,5 @@ from gr_softmod.blocks.receiver import receiver as receiver
 from gr_softmod.blocks.recording_source import recording_source as recording_source
 from gr_softmod.blocks.rtl_tcp_source import rtl_tcp_source as rtl_tcp_source
 from gr_softmod.blocks.sequence import prbs as prbs
+from gr_softmod.blocks.training_tap import training_tap as training_tap
 from gr_softmod.constellation import Constellation as Constellation

@@ -101,7 +101,7 @@ KINDS: Mapping[str, Kind] = {
         fields={"policy": str},
         optional_fields={"dropped": int, "constellation": str},
     ),
-    "hello": Kind(fields={"role": str}, optional_fields={"target": str}),
+    "hello": Kind(fields={"role": str}, optional_fields={"target": str, "serial": int}),
     "model": Kind(
         arrays={"model": "uint8"},
         needs=("model_hash",),
