@@ -95,6 +95,7 @@ def run(
     input_chunk: int | None = None,
     messages: Sequence[str] = (),
     post: Sequence[tuple[str, Any]] = (),
+    heard: list[Any] | None = None,
 ) -> Result:
     """Run ``block`` until its inputs end.
 
@@ -105,6 +106,7 @@ def run(
         chunk, input_chunk: most items a call of the block, and of what feeds it, may make.
         messages: output ports to listen to.
         post: (port, PMT) to send before the first sample.
+        heard: a list that gets the messages of all ports as they come.
     """
     tb = gr.top_block()
     by_port = tags if isinstance(tags, dict) else {0: tags}
@@ -127,6 +129,8 @@ def run(
     for port, sink in enumerate(sinks):
         tb.connect((block, port), sink)
     listeners = {port: Messages() for port in messages}
+    for listener in listeners.values():
+        listener.received = listener.received if heard is None else heard
     for port, listener in listeners.items():
         tb.msg_connect((block, port), (listener, "in"))
     for port, message in post:

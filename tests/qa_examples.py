@@ -71,6 +71,17 @@ def test_the_loopback_runs_to_its_end_and_counts_what_theory_says(compiled: Path
     assert graph.noise_estimator.esn0_db() == pytest.approx(esn0_db, abs=0.5)
 
 
+def test_a_trained_link_errs_less_than_64_qam_through_the_same_impairments(compiled: Path) -> None:
+    pytest.importorskip("torch")
+    module: Any = module_of(compiled / "softmod_neural_demapper.py")
+    graph = module.softmod_neural_demapper(count=900_000, ebn0_db=16.0)
+    graph.run()
+    plain, trained = graph.plain_meter.counts(), graph.trained_meter.counts()
+    assert plain["synced"] and trained["synced"] and trained["bits"] > 890_000
+    assert trained["ber"] == pytest.approx(1.15e-3, rel=0.2)
+    assert plain["ber"] > 4 * trained["ber"]
+
+
 def test_the_histogram_shows_and_follows_its_slider(compiled: Path) -> None:
     """With windows that are not shown, in a process of its own: Qt wants the main thread."""
     pytest.importorskip("PyQt5")

@@ -219,7 +219,7 @@ def test_callbacks_are_the_setters(platform: Any, name: str) -> None:
         function = ast.unparse(call_of(block.templates.render("make")).func)
         cls = getattr(softmod, function.removeprefix("softmod."))
         own = {method for method in dir(cls) if method.startswith("set_") and hasattr(cls, method.removeprefix("set_"))}
-        every = (softmod.finite_cc, gr.sync_interpolator)
+        every = (softmod.finite_cc, gr.sync_interpolator, gr.sync_decimator)
         own -= {method for method in own if any(hasattr(base, method) for base in every)}  # those of every block
         setters |= own
         for callback in block.templates.render("callbacks") if block.templates.get("callbacks") else []:

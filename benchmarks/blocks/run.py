@@ -58,6 +58,7 @@ class Case:
 
 QPSK, QAM64 = symbols("qpsk", 10), symbols("64qam", 20)
 BITS = softmod.prbs("prbs15", 32767)
+MODEL = softmod.shipped_model("link_impaired")
 CASES = [
     Case("blocks.copy (complex)", lambda: blocks.copy(8), QPSK),
     Case("blocks.copy (float)", lambda: blocks.copy(4), llrs(BITS)),
@@ -86,12 +87,17 @@ CASES = [
     Case("agc_cc", lambda: softmod.agc_cc(), QPSK),
     Case("symbol_recovery_cc qpsk", lambda: softmod.symbol_recovery_cc("qpsk"), QPSK, 1 << 22),
     Case("differential_demapper_cf qpsk", lambda: softmod.differential_demapper_cf("qpsk", 0.1), QPSK, 1 << 22),
+    Case("neural_demapper_cf 64-64-6", lambda: softmod.neural_demapper_cf(MODEL, 0.05), QAM64, 1 << 22),
+    Case("demodulator_cf 64-64-6 (torch)", lambda: softmod.demodulator_cf(MODEL, 0.05), QAM64, 1 << 22),
+    Case("modulator_bc 64 points (torch)", lambda: softmod.modulator_bc(MODEL, 0.05), BITS, 1 << 23),
+    Case("equalizer_cc qpsk, 11 taps", lambda: softmod.equalizer_cc("qpsk"), QPSK, 1 << 21),
+    Case("equalizer_cc 16qam, 11 taps", lambda: softmod.equalizer_cc("16qam"), symbols("16qam", 20), 1 << 21),
 ]
 
 
 def measure(case: Case, items: int) -> tuple[float, float]:
     """Million input items a second: of the flowgraph, and of the block's own work."""
-    suffix = "c" if case.data.dtype == np.complex64 else "f"
+    suffix = {np.dtype(np.complex64): "c", np.dtype(np.float32): "f"}.get(case.data.dtype, "b")
     top, block = gr.top_block(), case.make()
     source = getattr(blocks, f"vector_source_{suffix}")(case.data.tolist(), True)
     head = blocks.head(case.data.itemsize, items)
@@ -110,11 +116,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "blocks.json")
     parser.add_argument("--share", type=float, default=1.0, help="of the items of each run")
+    parser.add_argument(
+        "--only", default="", help="blocks with this in their name; the file keeps its figures of the rest"
+    )
     arguments = parser.parse_args()
     gr.logging().set_default_level(gr.log_levels.err)
-    got: dict[str, list[tuple[float, float]]] = {case.name: [] for case in CASES}
+    cases = [case for case in CASES if arguments.only in case.name]
+    got: dict[str, list[tuple[float, float]]] = {case.name: [] for case in cases}
     for _ in range(arguments.rounds):
-        for case in CASES:
+        for case in cases:
             got[case.name].append(measure(case, int(case.items * arguments.share)))
     results = [
         {
@@ -124,6 +134,10 @@ def main() -> None:
         }
         for name, pairs in got.items()
     ]
+    if arguments.only:
+        kept = json.loads(arguments.out.read_text())["blocks"]
+        fresh = {entry["block"]: entry for entry in results}
+        results = [fresh.pop(entry["block"], entry) for entry in kept] + list(fresh.values())
     report = {
         "date": datetime.date.today().isoformat(),
         "machine": "{cpu}, {cores} cores".format(**machine()),

@@ -6,9 +6,12 @@
 
 #include <benchmark/benchmark.h>
 
-#include <chrono>
 #include <cmath>
 #include <random>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 namespace
 {
@@ -62,6 +65,52 @@ void run(benchmark::State& state, const std::vector<std::size_t>& widths, bool i
                            benchmark::Counter::kIsRate);
     state.SetLabel(softmod::simd_target());
 }
+
+#if defined(__x86_64__)
+constexpr int chains = 12, loops = 1000;
+
+__attribute__((target("avx512f"))) float multiply_add_avx512(float x)
+{
+    __m512 sums[chains], a = _mm512_set1_ps(x);
+    for (auto& sum : sums)
+        sum = a;
+    for (int i = 0; i < loops; ++i)
+        for (auto& sum : sums)
+            sum = _mm512_fmadd_ps(sum, a, a);
+    for (int i = 1; i < chains; ++i)
+        sums[0] = _mm512_add_ps(sums[0], sums[i]);
+    return _mm512_cvtss_f32(sums[0]);
+}
+
+__attribute__((target("avx2,fma"))) float multiply_add_avx2(float x)
+{
+    __m256 sums[chains], a = _mm256_set1_ps(x);
+    for (auto& sum : sums)
+        sum = a;
+    for (int i = 0; i < loops; ++i)
+        for (auto& sum : sums)
+            sum = _mm256_fmadd_ps(sum, a, a);
+    for (int i = 1; i < chains; ++i)
+        sums[0] = _mm256_add_ps(sums[0], sums[i]);
+    return _mm256_cvtss_f32(sums[0]);
+}
+
+void peak(benchmark::State& state)
+{
+    const bool wide = __builtin_cpu_supports("avx512f");
+    if (!wide && !__builtin_cpu_supports("fma"))
+        return state.SkipWithError("no FMA");
+    float x = 0.5f;
+    for (auto _ : state) {
+        benchmark::DoNotOptimize(x);
+        benchmark::DoNotOptimize(wide ? multiply_add_avx512(x) : multiply_add_avx2(x));
+    }
+    state.counters["multiply_adds"] = benchmark::Counter(
+        static_cast<double>(chains * loops * (wide ? 16 : 8)) * static_cast<double>(state.iterations()),
+        benchmark::Counter::kIsRate);
+}
+BENCHMARK(peak);
+#endif
 
 } // namespace
 

@@ -50,7 +50,9 @@ class demodulator_cf(TorchBlock):
         torch = self._torch
         bad = ~np.isfinite(values)
         values[bad] = 0
-        llr = self._module(torch.from_numpy(values), torch.from_numpy(noise_var)).float().numpy()
+        alike = bool((noise_var == noise_var[0]).all())
+        noise = float(noise_var[0]) if alike else torch.from_numpy(noise_var)
+        llr = self._module(torch.from_numpy(values), noise).float().numpy()
         if bad.any():
             llr = np.where(np.repeat(bad, self.given), np.float32(0), llr)
             self._invalid += int(bad.sum())
