@@ -6,7 +6,7 @@
 channels.impairments (amplifier of third order, phase noise) and channels.channel_model (noise). 64-QAM gets its level
 and noise variance from noise_estimator_cc, as a receiver would; the trained link is told the noise variance. Eb is that
 of the amplifier's input, the same for both. Intervals are of 95 %, from the spread of blocks of 5000 symbols (or coded
-frames), so that the memory of the phase noise is in them. Frames that gr-fec's LDPC decoder of GNU Radio 3.10.5 gives up
+frames), so that the memory of the phase noise is in them. Frames that the LDPC decoder of GNU Radio 3.10.5 gives up
 with half of their bits wrong, whatever the signal (docs/fec.md), are left out of both links and counted apart.
 """
 
