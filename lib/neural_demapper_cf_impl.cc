@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "neural_demapper_cf_impl.h"
 
-#include "keys.h"
 #include "settings.h"
 
 #include <gnuradio/io_signature.h>
@@ -11,12 +10,10 @@ namespace gr::softmod
 namespace
 {
 
-// A file begins with the length of its header in eight bytes, of which the last are zero; a path has no zero.
 std::shared_ptr<const ::softmod::DemapperModel> model_of(const std::string& model)
 {
-    const bool is_path = model.find('\0') == std::string::npos;
     return std::make_shared<const ::softmod::DemapperModel>(
-        is_path ? ::softmod::read_demapper(model) : ::softmod::parse_demapper(model, "model"));
+        is_path(model) ? ::softmod::read_demapper(model) : ::softmod::parse_demapper(model, "model"));
 }
 
 } // namespace
@@ -32,9 +29,9 @@ neural_demapper_cf_impl::neural_demapper_cf_impl(const std::string& model, float
       DemapperShell(noise_var), d_model(model_of(model))
 {
     tell_rate();
-    message_port_register_in(keys::model);
-    set_msg_handler(keys::model, [this](const pmt::pmt_t& message) {
-        d_background.run([this, message] { load(message); });
+    d_models.listen(*this, d_locked, d_status, model_of, [this](Model& made) {
+        d_model.swap(made);
+        ModelPort::tell(d_status, d_model->name, d_model->hash);
     });
 }
 
@@ -47,27 +44,6 @@ void neural_demapper_cf_impl::set_model(const std::string& model)
 void neural_demapper_cf_impl::set_noise_var(float noise_var)
 {
     d_locked([&] { d_noise_var = checked_noise_var(noise_var); });
-}
-
-// Not on the thread of the samples.
-void neural_demapper_cf_impl::load(const pmt::pmt_t& message)
-{
-    Model made;
-    std::string fault;
-    try {
-        made = model_of(bytes_or_path_of(message));
-    } catch (const std::exception& error) {
-        fault = error.what();
-    }
-    d_locked([&] {
-        if (!made) {
-            d_status.report(Severity::warning, "message ignored: " + fault);
-            return;
-        }
-        d_model.swap(made);
-        d_status.report(Severity::info, "model '" + d_model->name + "' is in use",
-                        pmt::dict_add(pmt::make_dict(), keys::hash, pmt::mp(d_model->hash)));
-    });
 }
 
 std::size_t neural_demapper_cf_impl::demap(const gr_complex* y, std::size_t n, const float* priors, void* out,

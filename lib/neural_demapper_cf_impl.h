@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-#include "background.h"
 #include "demapper_file.h"
 #include "demapper_shell.h"
+#include "model_port.h"
 
 #include <gnuradio/softmod/neural_demapper_cf.h>
 
@@ -46,10 +46,9 @@ private:
     unsigned llrs_per_symbol() const override { return d_model->demapper.bits_per_symbol(); }
     std::size_t demap(const gr_complex* y, std::size_t n, const float* priors, void* out,
                       std::size_t first) override;
-    void load(const pmt::pmt_t& message);
 
     Model d_model;
-    Background d_background; // last: its job uses all of the above
+    ModelPort d_models; // last: its job uses all of the above
 };
 
 } // namespace gr::softmod

@@ -31,10 +31,12 @@ void Status::report(Severity severity, const std::string& reason, const pmt::pmt
     d_block.message_port_pub(keys::status, message);
 }
 
-void Status::report_seldom(Severity severity, const std::string& reason)
+bool Status::report_seldom(Severity severity, const std::string& reason, const pmt::pmt_t& fields)
 {
-    if (due(d_next))
-        report(severity, reason);
+    if (!due(d_next))
+        return false;
+    report(severity, reason, fields);
+    return true;
 }
 
 void Status::count_invalid(std::size_t count, const char* consequence)

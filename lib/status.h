@@ -22,8 +22,9 @@ public:
 
     void report(Severity severity, const std::string& reason, const pmt::pmt_t& fields = pmt::make_dict());
 
-    //! At most one report a second; the first at once, and what is held back is dropped.
-    void report_seldom(Severity severity, const std::string& reason);
+    //! At most one report a second; the first at once, and what is held back is dropped (false).
+    bool report_seldom(Severity severity, const std::string& reason,
+                       const pmt::pmt_t& fields = pmt::make_dict());
 
     //! Makes the change that a message asks for; when that throws, says so.
     template <class Change>

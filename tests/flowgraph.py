@@ -91,6 +91,7 @@ def run(
     *inputs: NDArray | Any,
     tags: Iterable[Tag] | dict[int, Iterable[Tag]] = (),
     outputs: str = "f",
+    vlen: int = 1,
     chunk: int | None = None,
     input_chunk: int | None = None,
     messages: Sequence[str] = (),
@@ -103,6 +104,7 @@ def run(
         inputs: an array per input port, or a source block.
         tags: of input 0, or by input port.
         outputs: a letter per output: c, f, b (b arrives as int8).
+        vlen: of the outputs' items; they arrive one behind the other.
         chunk, input_chunk: most items a call of the block, and of what feeds it, may make.
         messages: output ports to listen to.
         post: (port, PMT) to send before the first sample.
@@ -125,7 +127,7 @@ def run(
         block.set_max_noutput_items(chunk)
         if outputs:
             block.set_max_output_buffer(4 * chunk)  # the least that the system's pages allow
-    sinks = [getattr(blocks, f"vector_sink_{letter}")() for letter in outputs]
+    sinks = [getattr(blocks, f"vector_sink_{letter}")(vlen) for letter in outputs]
     for port, sink in enumerate(sinks):
         tb.connect((block, port), sink)
     listeners = {port: Messages() for port in messages}

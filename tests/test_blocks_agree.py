@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from classifier_models import small_model
 from demapper_models import qpsk_model
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,8 +23,9 @@ DESCRIPTIONS = {
     for path in sorted((ROOT / "grc").glob("softmod_*.block.yml"))
 }
 HEADERS = sorted(path.stem for path in (ROOT / "include" / "gnuradio" / "softmod").glob("*.h") if path.stem != "api")
-MESSAGE_PORTS = {"noise_var", "constellation", "status"}
-#: Blocks whose first parameter is the file of a demapper.
+MESSAGE_PORTS = {"noise_var", "constellation", "status", "model", "classification"}
+#: Blocks whose first parameter is the file of a classifier; of a demapper.
+CLASSIFIER_MODELS = {"modulation_classifier_c", "multichannel_classifier"}
 DEMAPPER_MODELS = {"demodulator_cf", "modulator_bc", "neural_demapper_cf"}
 ITEM_SIZE = {"complex": 8, "float": 4, "byte": 1, "short": 2, "int": 4}
 
@@ -182,8 +184,9 @@ def test_ports_are_those_of_the_block(
             code = re.sub(r"(tcp://127\.0\.0\.1):\d+", r"\1:*", code)  # any free port to listen at
         if name in ("iq_source", "llr_decoder"):
             pytest.skip("its defaults name a file or a variable that a flowgraph must have")
-        if name in DEMAPPER_MODELS:
-            (tmp_path / "model").write_bytes(qpsk_model().to_bytes())
+        if name in DEMAPPER_MODELS | CLASSIFIER_MODELS:
+            model = qpsk_model() if name in DEMAPPER_MODELS else small_model()
+            (tmp_path / "model").write_bytes(model.to_bytes())
             code = code.replace("''", repr(str(tmp_path / "model")), 1)
         made = eval(code, {"softmod": softmod, "samp_rate": 32e3})  # the variable that every new flowgraph has
         for ports, signature in (

@@ -9,6 +9,7 @@ void bind_coarse_frequency_cc(py::module& m);
 void bind_differential_demapper_cf(py::module& m);
 void bind_equalizer_cc(py::module& m);
 void bind_finite_cc(py::module& m);
+void bind_modulation_classifier_c(py::module& m);
 void bind_neural_demapper_cf(py::module& m);
 void bind_noise_estimator_cc(py::module& m);
 void bind_soft_demapper(py::module& m);
@@ -28,6 +29,7 @@ PYBIND11_MODULE(softmod_python, m)
     bind_differential_demapper_cf(m);
     bind_equalizer_cc(m);
     bind_finite_cc(m);
+    bind_modulation_classifier_c(m);
     bind_neural_demapper_cf(m);
     bind_noise_estimator_cc(m);
     bind_soft_demapper(m);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "block_docs.h"
+#include "model_argument.h"
 
 #include <gnuradio/softmod/neural_demapper_cf.h>
 #include <pybind11/complex.h>
@@ -8,19 +9,6 @@
 
 namespace py = pybind11;
 using namespace gr::softmod;
-
-namespace
-{
-
-// A path as str or os.PathLike, or the file's bytes.
-std::string path_or_bytes(const py::object& model)
-{
-    return py::isinstance<py::bytes>(model)
-               ? model.cast<std::string>()
-               : py::module_::import("os").attr("fspath")(model).cast<std::string>();
-}
-
-} // namespace
 
 void bind_neural_demapper_cf(py::module& m)
 {
