@@ -120,9 +120,10 @@ std::size_t modulation_classifier_c_impl::take(const gr_vector_const_void_star& 
 {
     const auto* in = reinterpret_cast<const gr_complex* const*>(input_items.data());
     std::size_t taken = d_cutter.take(in, first, n);
-    while (d_settings.live_backlog > 0 && taken < n) {
-        for (; d_cutter.waiting(); d_cutter.next(), ++d_frame)
-            d_counts.skipped += d_channels.size();
+    while (d_settings.live_backlog > 0 && taken < n) { // no room: the oldest frame goes
+        d_cutter.next();
+        ++d_frame;
+        d_counts.skipped += d_channels.size();
         taken += d_cutter.take(in, first + taken, n - taken);
     }
     for (std::size_t c = 0; c < d_channels.size(); ++c) {

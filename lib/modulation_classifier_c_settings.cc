@@ -92,7 +92,8 @@ modulation_classifier_c::make(const std::string& model, unsigned channels, std::
 void modulation_classifier_c_impl::set_frames(const Network& network, std::uint64_t hop)
 {
     const std::size_t length = network.classifier.frame_length();
-    d_cutter.set_frames(length, hop ? hop : length, std::max<std::uint64_t>(d_settings.live_backlog, 1));
+    // Beside what may wait, place for the frame that comes in.
+    d_cutter.set_frames(length, hop ? hop : length, d_settings.live_backlog + 1);
 }
 
 // Leaves the old network in the argument.

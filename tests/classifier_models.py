@@ -40,7 +40,7 @@ def sign_model(length: int = 64) -> ModelFile:
         nodes=(
             ModelNode("iq", "iq", output=(-127, 127)),
             ModelNode("global_avg_pool", "mean", ("iq",), output=(-127, 127)),
-            ModelNode("dense", "logits", ("mean",), channels=2, bits=8),
+            ModelNode("dense", "logits", ("mean",), features=2),
         ),
         tensors={
             "iq.scale": np.array([64], np.float32),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import math
 import os
 import shutil
@@ -13,8 +14,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+
+from classifier_models import small_model
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
@@ -80,6 +84,18 @@ def test_a_trained_link_errs_less_than_64_qam_through_the_same_impairments(compi
     assert plain["synced"] and trained["synced"] and trained["bits"] > 890_000
     assert trained["ber"] == pytest.approx(1.15e-3, rel=0.2)
     assert plain["ber"] > 4 * trained["ber"]
+
+
+def test_a_recording_is_classified(compiled: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").write_bytes(small_model().to_bytes())
+    noise = np.random.default_rng(1).normal(size=(10_000, 2)).astype(np.float32)
+    meta = {"global": {"core:datatype": "cf32_le", "core:version": "1.0.0", "core:sample_rate": 1e3}, "captures": []}
+    (tmp_path / "noise.sigmf-meta").write_text(json.dumps(meta | {"annotations": []}))
+    noise.tofile(tmp_path / "noise.sigmf-data")
+    make: Any = module_of(compiled / "classify_recording.py").classify_recording
+    graph = make(model=str(tmp_path / "model"), recording=str(tmp_path / "noise.sigmf-meta"), hop=100)
+    graph.run()
+    assert graph.classifier.counts()["classified"] == (10_000 - 64) // 100 + 1
 
 
 def test_the_histogram_shows_and_follows_its_slider(compiled: Path) -> None:

@@ -23,6 +23,8 @@ _Signal = partial(typer.Option, rich_help_panel="Signal", show_default=False)
 _SignalFlag = partial(_Flag, rich_help_panel="Signal")
 _Source = partial(typer.Option, rich_help_panel="Source", show_default=False)
 _SourceFlag = partial(_Flag, rich_help_panel="Source")
+_Class = partial(typer.Option, rich_help_panel="Classification", show_default=False)
+_ClassFlag = partial(_Flag, rich_help_panel="Classification")
 _Result = partial(typer.Option, rich_help_panel="Results")
 _ResultFlag = partial(_Flag, rich_help_panel="Results")
 
@@ -55,9 +57,9 @@ def receive(
     context: typer.Context,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help=_SOURCE, show_default=False)],
     constellation: Annotated[
-        str, _Signal("--constellation", "-c", metavar="NAME", help="bpsk, qpsk, 8psk, 16qam, ...")
-    ],
-    symbol_rate: Annotated[float, _Signal("--symbol-rate", "-r", metavar="HZ", help="Symbols a second.")],
+        str | None, _Signal("--constellation", "-c", metavar="NAME", help="bpsk, qpsk, 8psk, 16qam, ...")
+    ] = None,
+    symbol_rate: Annotated[float | None, _Signal("--symbol-rate", "-r", metavar="HZ", help="Symbols a second.")] = None,
     center: Annotated[float, _Signal(metavar="HZ", help="Its middle within the source's band; 0 without.")] = 0.0,
     differential: Annotated[bool, _SignalFlag("--differential", help="Bits were coded as turns of the phase.")] = False,
     rolloff: Annotated[float, _Signal(metavar="R", help="Of the root raised cosine pulse; 0.35 without.")] = 0.35,
@@ -79,6 +81,12 @@ def receive(
     out: Annotated[Path, _Result("--out", "-o", metavar="DIR", help="Folder for the results.")] = Path("received"),
     overwrite: Annotated[bool, _ResultFlag("--overwrite", help="Replace results that are there already.")] = False,
     quiet: Annotated[bool, _ResultFlag("--quiet", "-q", help="Print errors only.")] = False,
+    classify_only: Annotated[
+        bool, _ClassFlag("--classify-only", help="Print which modulation it is, no bits.")
+    ] = False,
+    model: Annotated[Path | None, _Class(metavar="FILE", help="The trained classifier, model.safetensors.")] = None,
+    average: Annotated[int, _Class(metavar="N", help="Frames that make a line; 16 without.")] = 16,
+    as_json: Annotated[bool, _ClassFlag("--json", help="Lines of JSON, for pipes.")] = False,
 ) -> None:
     """Turn a recording or a live stream into soft bits.
 
@@ -86,7 +94,33 @@ def receive(
     report.png. Ctrl-C ends it with everything received so far.
 
     Example: softmod receive picsat.wav -c bpsk -r 9600 --center 12000 --decode ax25 -o picsat
+
+    Example: softmod receive recording.sigmf-meta --classify-only --model model.safetensors
     """
+    if classify_only:
+        from gr_softmod.receive.classify import ClassifySettings
+        from gr_softmod.receive.classify import run as classify
+
+        if model is None:
+            raise ValueError("Missing option '--model', which --classify-only needs.")
+        to_classify = ClassifySettings(
+            source=source,
+            model=model,
+            average=average,
+            sample_rate=sample_rate,
+            datatype=format,
+            frequency=frequency,
+            gain=gain,
+            truncated=truncated,
+            duration=duration,
+            timeout=timeout,
+        )
+        classify(to_classify, as_json=as_json, debug=context.obj["debug"])
+        return
+    for option, value in (("--constellation", constellation), ("--symbol-rate", symbol_rate)):
+        if value is None:
+            raise ValueError(f"Missing option '{option}', unless with --classify-only.")
+    assert constellation is not None and symbol_rate is not None
     from gr_softmod.receive.console import run
     from gr_softmod.receive.settings import Settings
 

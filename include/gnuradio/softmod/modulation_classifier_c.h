@@ -44,8 +44,8 @@ namespace gr::softmod
  *
  * Every frame is classified or counted (counts). With live_backlog = 0 nothing is skipped and what feeds the
  * block waits for it, as a file can. A live source cannot wait: with live_backlog = n the block takes all
- * samples at once and keeps n frames a channel waiting; when there are more, the processor cannot follow, all
- * that wait are skipped and counted, and `status` tells it at most once a second.
+ * samples at once and keeps n frames a channel waiting; where the processor cannot follow, the oldest of them
+ * are skipped and counted, and `status` tells it at most once a second.
  *
  * A model, message or tag that cannot be used changes nothing, is logged, and is told on `status`: a
  * dictionary with block, severity and reason.

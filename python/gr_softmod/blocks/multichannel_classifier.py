@@ -7,9 +7,9 @@ import math
 import os
 from typing import Any
 
-from gnuradio import filter as gr_filter
 from gnuradio import gr
-from gnuradio.filter import pfb
+from gnuradio.fft import window
+from gnuradio.filter import firdes, pfb
 
 from gr_softmod.bindings.softmod_python import modulation_classifier_c
 
@@ -58,7 +58,10 @@ class multichannel_classifier(gr.hier_block2):
         if not 10 <= attenuation_db <= 120:
             raise ValueError(f"attenuation_db is {attenuation_db:g}; it must lie between 10 and 120")
         gr.hier_block2.__init__(
-            self, "softmod.multichannel_classifier", gr.io_signature(1, 1, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0)
+            self,
+            "softmod.multichannel_classifier",
+            gr.io_signature(1, 1, gr.sizeof_gr_complex),
+            gr.io_signature(0, 0, 0),
         )
         for port in ("classification", "status"):
             self.message_port_register_hier_out(port)
@@ -66,10 +69,7 @@ class multichannel_classifier(gr.hier_block2):
         self.centres = [
             sample_rate / channels * (n if n < (channels + 1) // 2 else n - channels) for n in range(channels)
         ]
-        taps = gr_filter.firdes.low_pass_2(
-            1.0, channels, 0.5, 0.2, attenuation_db, gr_filter.firdes.window.WIN_BLACKMAN_hARRIS
-        )  # fmt: skip
-        self.split: Any = pfb.channelizer_ccf(channels, taps)
+        self.split: Any = pfb.channelizer_ccf(channels, self.taps(channels, attenuation_db))
         self.classifier = modulation_classifier_c(
             model,
             channels,
@@ -90,3 +90,8 @@ class multichannel_classifier(gr.hier_block2):
         for port in ("classification", "status"):
             self.msg_connect(self.classifier, port, self, port)
         self.msg_connect(self, "model", self.classifier, "model")
+
+    @staticmethod
+    def taps(channels: int, attenuation_db: float = 60.0) -> list[float]:
+        """Of the channel filter, at the rate of the band."""
+        return list(firdes.low_pass_2(1.0, channels, 0.5, 0.2, attenuation_db, window.WIN_BLACKMAN_hARRIS))

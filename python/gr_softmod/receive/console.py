@@ -26,7 +26,7 @@ def run(settings: Settings, quiet: bool = False, debug: bool = False) -> None:
     Raises:
         OSError, ValueError: as :func:`gr_softmod.receive.job.receive`.
     """
-    with _drivers_silenced(not debug) as stderr:
+    with drivers_silenced(not debug) as stderr:
         from gr_softmod.receive.job import receive
 
         console = Console(file=stderr)
@@ -116,7 +116,7 @@ def summarise(result: job.Result, frames: int) -> None:
 
 
 @contextmanager
-def _drivers_silenced(active: bool) -> Iterator[IO[str]]:
+def drivers_silenced(active: bool) -> Iterator[IO[str]]:
     """Drivers print what they like to stdout and stderr: out of the way, but for a stderr of our own."""
     sys.stdout.flush()
     sys.stderr.flush()

@@ -186,7 +186,7 @@ class Flowgraph:
             ValueError: the device delivered nothing, or nothing that is finite.
         """
         begin = time.monotonic()
-        with _signals() as interrupted:
+        with signals_caught() as interrupted:
             self.top.start()
             waiter = threading.Thread(target=self.top.wait, daemon=True)
             waiter.start()
@@ -247,7 +247,7 @@ class Flowgraph:
 
 
 @contextmanager
-def _signals() -> Iterator[threading.Event]:
+def signals_caught() -> Iterator[threading.Event]:
     """SIGINT and SIGTERM set the event; a second one has its usual effect."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
