@@ -13,8 +13,8 @@ def shipped_model(name: str) -> str:
 
     Args:
         name: "link_impaired": 64 points and a demapper, trained through what ``channels.impairments`` does with
-            ``phase_noise_mag=-8.7, beta=-0.08`` (``configs/link_impaired.yaml``). "radioml2018": a classifier of its 24 classes, 1024
-            samples at 8 a symbol; its card is beside it.
+            ``phase_noise_mag=-8.7, beta=-0.08`` (``configs/link_impaired.yaml``).
+            "radioml2018": a classifier of that data set's 24 classes; its card is beside it.
     Raises:
         ValueError: there is no such model.
     """
