@@ -68,7 +68,7 @@ def test_runs_that_ask_otherwise_share_no_frames(tmp_path: Path, change: dict) -
 
 
 def test_splits_and_counts_share_a_folder(tmp_path: Path) -> None:
-    for data in ({}, {"train": 2048, "test": 9}):
+    for data in ({}, {"train": 2048, "test": 9}, {"preset": "radioml2018"}):
         open_store(small_config(tmp_path, data=data).data, "test", 1)
     assert len(list(tmp_path.iterdir())) == 1
 

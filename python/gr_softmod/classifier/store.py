@@ -68,13 +68,20 @@ def open_store(
     """The stored frames of a split, made now as far as they are missing."""
     source = config.open()
     count = min(count, source.count(split) or count)
-    # Keys that stand at their default are left out: a key that a later version adds moves no frames.
-    description = config.model_dump(mode="json", exclude_defaults=True)
-    for key in ("train", "validation", "test", "store"):
-        description.pop(key, None)
-    description |= {"classes": source.class_names, "version": VERSION, "features": FEATURE_NAMES}
-    name = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
     kind = config.source if config.source != "synthetic" else config.preset or "radioml2018"
+    # Keys that stand at their default are left out: a key that a later version adds moves no frames. Those that have no
+    # fixed default are given as the source understood them.
+    description = config.model_dump(mode="json", exclude_defaults=True)
+    for key in ("train", "validation", "test", "store", "preset", "class_names", "frame_length"):
+        description.pop(key, None)
+    description |= {
+        "kind": kind,
+        "classes": source.class_names,
+        "frame_length": source.frame_length,
+        "version": VERSION,
+        "features": FEATURE_NAMES,
+    }
+    name = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
     folder = Path(config.store) / f"{kind}-{name}" / split
     fill(folder, source, split, count, progress)
     return Store(folder, count)
