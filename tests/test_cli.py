@@ -39,7 +39,8 @@ def test_help_names_the_verbs(softmod):
 def test_help_of_receive_names_every_option(softmod):
     code, out, _ = softmod("receive", "--help")
     names = """--constellation --symbol-rate --center --differential --rolloff --decode --sample-rate --format
-    --truncated --reference --frequency --gain --duration --timeout --out --overwrite --quiet rtl_tcp=
+    --truncated --reference --frequency --gain --duration --timeout --out --overwrite --quiet
+    --classify-only --model --average --json rtl_tcp=
     soapy= osmosdr= zmq="""
     assert code == 0 and [name for name in names.split() if name not in out] == []
 
