@@ -352,6 +352,47 @@ def keys(
     typer.echo(f"{folder}/{name}.secret stays here; give {folder}/{name}.public to those who talk to {name}")
 
 
+_TARGET = partial(typer.Option, metavar="KIND", help="classifier or demapper.")
+
+
+@app.command(no_args_is_help=True)
+def push(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Of a model_updater: tcp://127.0.0.1:PORT.")],
+    model: Annotated[Path | None, typer.Argument(metavar="[MODEL]", help="model.safetensors")] = None,
+    rollback: Annotated[bool, _Flag("--rollback", help="Bring the model before back instead.")] = False,
+    target: Annotated[str, _TARGET()] = "classifier",
+    key: Annotated[Path | None, _Source(metavar="FILE", help=_KEY)] = None,
+    peer: Annotated[Path | None, _Source(metavar="FILE", help="NAME.public of the receiver.")] = None,
+    timeout: Annotated[float, _Source(metavar="S", help="For the answer.")] = 30,
+) -> None:
+    """Send a model to a running receiver, and say what it answers.
+
+    Example: softmod push tcp://127.0.0.1:5561 runs/classifier/model.safetensors
+    """
+    from gr_softmod.hooks.verbs import push as run_push
+
+    typer.echo(run_push(address, model, rollback, target, key, peer, timeout))
+
+
+@app.command(no_args_is_help=True)
+def serve(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Of model files (*.safetensors).")],
+    address: Annotated[str, typer.Option("--address", "-a", metavar="ADDRESS", help="To listen at.")] = (
+        "tcp://127.0.0.1:5562"
+    ),
+    target: Annotated[str, _TARGET()] = "classifier",
+    key: Annotated[Path | None, _Source(metavar="FILE", help=_KEY)] = None,
+    peers: Annotated[Path | None, _Source(metavar="DIR", help="NAME.public of those who may connect.")] = None,
+) -> None:
+    """Offer the models of a folder to receivers, the newest first; new ones as they appear. Ctrl-C ends it.
+
+    Example: softmod serve runs/classifier
+    """
+    from gr_softmod.hooks.verbs import serve as run_serve
+
+    run_serve(folder, address, target, key, peers)
+
+
 def main() -> None:
     """Run the command. An error is one line on stderr and exit code 2; ``--debug``, anywhere, adds the traceback."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]

@@ -9,6 +9,7 @@ from gr_softmod.blocks.demodulator import demodulator_cf as demodulator_cf
 from gr_softmod.blocks.fec import ldpc_decoder as ldpc_decoder
 from gr_softmod.blocks.fec import llr_decoder as llr_decoder
 from gr_softmod.blocks.iq_source import iq_source as iq_source
+from gr_softmod.blocks.model_updater import model_updater as model_updater
 from gr_softmod.blocks.models import shipped_model as shipped_model
 from gr_softmod.blocks.modulator import modulator_bc as modulator_bc
 from gr_softmod.blocks.multichannel_classifier import multichannel_classifier as multichannel_classifier

@@ -106,7 +106,7 @@ def record(settings: Settings, quiet: bool = False) -> Progress:
                 console.print(f"{capture.resumed:,} windows of a capture that was interrupted are safe", markup=False)
             labels: Counter[str] = Counter()
             show = console.is_terminal and not quiet
-            with _stopping() as stop, _line(console, show) as update:
+            with stopping() as stop, _line(console, show) as update:
                 while not stop:
                     progress.ended = _one(settings, inlet, capture, progress, labels)
                     if progress.ended:
@@ -147,7 +147,7 @@ def _one(settings: Settings, inlet: Inlet, capture: Capture, progress: Progress,
 
 
 @contextmanager
-def _stopping() -> Iterator[list[int]]:
+def stopping() -> Iterator[list[int]]:
     """A list that a signal to end puts something into, so that nothing is interrupted in the middle."""
     stop: list[int] = []
     before = {number: signal.signal(number, lambda n, _: stop.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
