@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -14,6 +15,7 @@ from gr_softmod.constellation import Constellation
 from gr_softmod.hooks.labelling import Classification, LabelBook
 from gr_softmod.hooks.message import Label
 
+_HASH = re.compile("[0-9a-f]{64}")
 POLICIES = ("every", "confidence", "change", "message")
 #: Windows asked for that have not come yet, at most; older ones were dropped on the way.
 _MOST_PENDING = 4096
@@ -85,7 +87,7 @@ class Requests:
             _whole(said, "frame_length") if "frame_length" in said else self._length,
             _text(said, "class"),
             _number(said, "probability", 0, 1),
-            model_hash if isinstance(model_hash, str) and len(model_hash) == 64 else None,
+            model_hash if isinstance(model_hash, str) and _HASH.fullmatch(model_hash) else None,
         )
         with self._lock:
             before = self._book.classified(answer)
