@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -92,7 +94,27 @@ def test_duration_ends_it(softmod: Command, model: Path, tmp_path: Path) -> None
     narrow(64 * 100, 10).tofile(tmp_path / "x.cf32")
     options = ("-s", "6400", "--classify-only", "--model", model, "--duration", "0.5")
     _, _, err = softmod("receive", tmp_path / "x.cf32", *options)
-    assert "0.500 s of signal, frames: 50 classified" in err
+    assert "0.500 s of signal, frames: 50 classified" in err and "ended: duration reached" in err
+
+
+def test_a_live_source_that_falls_silent(softmod: Command, model: Path, tmp_path: Path) -> None:
+    """It delivers faster than in reality, so frames may be skipped: each is classified or counted."""
+    samples = narrow(1 << 18, 10)
+    parts = np.stack([samples.real, samples.imag], 1)
+    np.clip(np.rint(30 * parts + 127.5), 0, 255).astype(np.uint8).tofile(tmp_path / "x.cu8")
+    emulator = Path(__file__).parent / "rtl_tcp_emulator.py"
+    with subprocess.Popen(
+        [sys.executable, emulator, tmp_path / "x.cu8", "--ending", "none"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        source = f"rtl_tcp=127.0.0.1:{process.stdout.readline().strip()}"
+        options = ("-s", "240000", "--frequency", "435e6", "--classify-only", "--model", model, "--json")
+        code, out, err = softmod("receive", source, *options, "--duration", "1")
+        process.kill()
+    lines = [json.loads(line) for line in out.splitlines()]
+    found = re.search(r"(\d+) classified, 0 squelched, 0 invalid, (\d+) skipped; ended: duration reached", err)
+    assert code == 0 and found is not None and sum(map(int, found.groups())) == 240_000 // 64
+    assert lines and {line["rx_freq"] for line in lines} == {435e6}
 
 
 @pytest.mark.parametrize(

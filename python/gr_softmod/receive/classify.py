@@ -31,6 +31,7 @@ from gr_softmod.receive.snr import SnrSink
 LIVE_BACKLOG = 1024
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 3.0
+_DRAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,9 @@ def classify(settings: ClassifySettings, on_line: Callable[[dict[str, Any]], Non
     reports = _Reports()
     top = gr.top_block("softmod receive --classify-only")
     taken: Any = source
-    if settings.duration is not None:
-        taken = blocks.head(gr.sizeof_gr_complex, max(1, round(settings.duration * rate)))
+    enough = None if settings.duration is None else max(1, round(settings.duration * rate))
+    if enough is not None:
+        taken = blocks.head(gr.sizeof_gr_complex, enough)
         top.connect(source, taken)
     top.connect(taken, block)
     top.connect(taken, blocks.stream_to_vector(gr.sizeof_gr_complex, snr.window), snr)
@@ -124,7 +126,10 @@ def classify(settings: ClassifySettings, on_line: Callable[[dict[str, Any]], Non
             end = reports.waiting[0]["sample_index"] + reports.waiting[0]["frame_length"]
             if not everything and snr.windows < end // snr.window:
                 return
-            on_line(_line(reports.waiting.popleft(), rate, snr.before(end)))
+            report = reports.waiting.popleft()
+            if live and settings.frequency is not None:  # not every device tags its samples
+                report.setdefault("rx_freq", settings.frequency)
+            on_line(_line(report, rate, snr.before(end)))
 
     with signals_caught() as interrupted:
         top.start()
@@ -136,7 +141,10 @@ def classify(settings: ClassifySettings, on_line: Callable[[dict[str, Any]], Non
             emit(False)
             if source.produced() != last:
                 last, since = source.produced(), time.monotonic()
-            if interrupted.is_set():
+            if enough is not None and block.counts()["samples"] >= enough:
+                ended = "duration reached"
+                waiter.join(_DRAIN_SECONDS)  # a device may go on, or fall silent
+            elif interrupted.is_set():
                 ended = "interrupted"
             elif live and settings.timeout and time.monotonic() - since > settings.timeout:
                 ended = f"no samples for {settings.timeout:g} s"
