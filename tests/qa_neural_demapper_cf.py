@@ -178,3 +178,13 @@ def test_samples_that_are_not_finite_give_zeros_and_are_counted() -> None:
 def test_streams_that_end_at_once(count: int) -> None:
     block = softmod.neural_demapper_cf(demapper_model(6).to_bytes())
     assert len(run(block, symbols(count)).outputs[0]) == 6 * count
+
+
+def test_the_shipped_model_runs_and_another_name_is_refused() -> None:
+    block = softmod.neural_demapper_cf(softmod.shipped_model("link_impaired"), 0.004)
+    points = np.array(block.constellation())
+    llr = run(block, points.astype(np.complex64)).outputs[0].reshape(64, 6)
+    bits = np.unpackbits(np.arange(64, dtype=np.uint8)[:, None], axis=1)[:, 2:]
+    assert np.mean((llr > 0) == bits) > 0.9  # the amplifier that it expects is absent
+    with pytest.raises(ValueError, match="no shipped model 'other'; there are: link_impaired"):
+        softmod.shipped_model("other")

@@ -23,6 +23,7 @@ from gr_softmod.modem.channel import (
     Quantizer,
     Rapp,
     Saleh,
+    ThirdOrder,
     TimingOffset,
 )
 from gr_softmod.modem.seeding import seeded_generator
@@ -176,6 +177,16 @@ def test_saleh_is_the_formula_and_saturates_at_its_known_point():
     np.testing.assert_allclose(out, np.abs(out) * turn, atol=1e-12)
     peak = Saleh()(torch.tensor([1 / math.sqrt(1.1517)], dtype=torch.complex128)).abs().item()
     assert peak == pytest.approx(2.1587 / (2 * math.sqrt(1.1517))) and peak >= np.abs(out).max()
+
+
+@pytest.mark.parametrize("beta", [-0.08, 0.0, 0.1])
+def test_third_order_is_the_polynomial_and_its_compression_is_where_it_says(beta: float) -> None:
+    x = np.array([0, 0.3 + 0.1j, -1.2j, 1.5])
+    np.testing.assert_allclose(ThirdOrder(beta)(torch.tensor(x)).numpy(), x + beta * np.abs(x) ** 2 * x, rtol=1e-12)
+    if beta < 0:
+        drive = math.sqrt(0.10875 / -beta)
+        out = ThirdOrder(beta)(torch.tensor([drive], dtype=torch.complex128)).abs().item()
+        assert 20 * math.log10(out / drive) == pytest.approx(-1.0, abs=1e-3)
 
 
 @settings(max_examples=50, deadline=None)

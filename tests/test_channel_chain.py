@@ -21,6 +21,7 @@ from gr_softmod.modem.channel import (
     RayleighFading,
     RicianFading,
     Saleh,
+    ThirdOrder,
     TimingOffset,
 )
 from gr_softmod.modem.seeding import seeded_generator
@@ -94,6 +95,7 @@ PARTS = {
     "dc": (DCOffset, [0.1 + 0.2j]),
     "rapp": (Rapp, [1.0, 2.0, 1.5]),
     "saleh": (Saleh, [[2.1587, 1.1517], [4.0033, 9.1040]]),
+    "third_order": (ThirdOrder, [-0.08]),
     "rayleigh": (RayleighFading, [0.02]),
     "rician": (RicianFading, [2.0, 0.02]),
     "multipath": (lambda d, p, k: Multipath(d, p, k_factor=k), [[0.2, 1.3, 2.0], [1.0, 0.5, 0.2], 1.5]),
@@ -151,6 +153,7 @@ def test_a_whole_channel_compiles_in_one_graph():
         lambda: TimingOffset(7.5)(random_complex(7)),
         lambda: Rapp(0.0),
         lambda: Saleh((1.0, -1.0)),
+        lambda: ThirdOrder(float("nan")),
         lambda: Saleh(phase=(1.0, -1.0)),
         lambda: Quantizer(0),
         lambda: Quantizer(3, 0.0),

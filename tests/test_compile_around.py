@@ -41,6 +41,7 @@ CASES: dict[str, tuple[Callable[[], Any], tuple[Any, ...]]] = {
     "dc offset": (lambda: channel.DCOffset(0.1), SIGNAL),
     "rapp": (lambda: channel.Rapp(1.0), SIGNAL),
     "saleh": (channel.Saleh, SIGNAL),
+    "third_order": (lambda: channel.ThirdOrder(-0.08), SIGNAL),
     "quantizer": (lambda: channel.Quantizer(6, 2.0), SIGNAL),
     "rayleigh": (channel.RayleighFading, SIGNAL),
     "rician": (lambda: channel.RicianFading(3.0, 0.01), SIGNAL),

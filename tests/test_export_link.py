@@ -113,3 +113,15 @@ def test_what_is_no_model(load: object, tmp_path: Path) -> None:
     for source in (tmp_path / "absent", tmp_path / "text", tmp_path, torch.nn.Linear(2, 2)):
         with pytest.raises((ValueError, OSError)):
             load(source)
+
+
+def test_the_verb_writes_a_file_and_says_where(run: RunDir, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from gr_softmod.cli import app
+
+    out = tmp_path / "m.safetensors"
+    done = CliRunner().invoke(app, ["export-link", str(run), "--int8", "--out", str(out)])
+    assert done.exit_code == 0 and done.output.strip() == str(out)
+    assert read_demapper(out).layers[1].bits == 8
+    assert isinstance(CliRunner().invoke(app, ["export-link", str(tmp_path)]).exception, OSError)
