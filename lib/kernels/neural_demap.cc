@@ -117,8 +117,11 @@ PackedDemapper pack(const std::vector<DemapperLayer>& layers)
 {
     PackedDemapper packed;
     packed.bits = layers.back().outputs;
-    for (std::size_t l = 0; l < layers.size(); ++l)
+    packed.widest = 2;
+    for (std::size_t l = 0; l < layers.size(); ++l) {
         packed.layers.push_back(pack(layers, l));
+        packed.widest = std::max(packed.widest, packed.layers.back().outputs);
+    }
     const float factor = packed.layers.front().quantised ? layers[1].input_scale : 1.0f;
     packed.noise_weight.resize(packed.layers.front().outputs);
     for (std::size_t o = 0; o < layers.front().outputs; ++o)

@@ -24,7 +24,7 @@ struct PackedLayer {
 struct PackedDemapper {
     std::vector<PackedLayer> layers; // the first without the noise feature
     std::vector<float> noise_weight; // of the first layer, by output
-    std::size_t bits;
+    std::size_t bits, widest;        // outputs of a layer, and the samples' two
 };
 
 // What one call works with.

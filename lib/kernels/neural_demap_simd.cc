@@ -21,9 +21,11 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <new>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "neural_demap_simd.cc"
+#include <hwy/aligned_allocator.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -45,11 +47,6 @@ constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3;  // 32 of them
 constexpr std::size_t kVectors = kManyRegisters ? 3 : 1; // of symbols at a time
 constexpr std::size_t kBlock = kVectors * kLanes;        // symbols
 static_assert(kDemapperGroup == 8, "as in RunLayer");
-
-// What stands between two layers: by input, one float or four uint8 of each symbol of a block.
-struct Activations {
-    alignas(64) float data[4096 * kBlock];
-};
 
 // kM outputs of a block of symbols, before the activation.
 template <std::size_t kM>
@@ -230,12 +227,16 @@ std::size_t ClearInvalid(const DemapperCall& call, std::size_t at, std::size_t c
 
 std::size_t Demap(const PackedDemapper& network, const DemapperCall& call)
 {
-    static thread_local Activations even, odd;
+    // What stands between two layers: by input, one float or four uint8 of each symbol of a block.
+    const std::size_t room = network.widest * kBlock;
+    const auto activations = hwy::AllocateAligned<float>(2 * room);
+    if (!activations)
+        throw std::bad_alloc();
+    float *in = activations.get(), *out = in + room;
     const std::size_t bits = network.bits;
     std::size_t invalid = 0;
     for (std::size_t at = 0; at < call.n; at += kBlock) {
         const std::size_t count = std::min(kBlock, call.n - at);
-        float *in = even.data, *out = odd.data;
         const bool finite = LoadBlock(call.y + 2 * at, count, in);
         for (std::size_t l = 0; l < network.layers.size(); ++l) {
             const auto& layer = network.layers[l];
