@@ -46,7 +46,7 @@ BLOCK = 5000  # symbols
 GRIDS = {
     "uncoded": ((14.0, 25.1, 1.0), (14.0, 19.1, 1.0)),
     "LDPC 1/2": ((7.5, 9.1, 0.25), (7.25, 9.1, 0.25)),
-    "LDPC 3/4": ((10.5, 13.1, 0.25), (9.5, 12.1, 0.25)),
+    "LDPC 3/4": ((11.0, 12.6, 0.25), (9.75, 11.6, 0.25)),
 }
 #: channel_model begins with its fourth sample; both drop a few at the end.
 LEAD, TAIL = 3, 64
