@@ -40,7 +40,7 @@ NETWORKS = (
     ("vgg10", 8, "frames", 1.5, 2.0),
     ("bacalhaunet", 6, "frames", 3.0, 2.0),
     ("imperial", 8, "integers", 1.5, 2.0),
-    ("softmod", 6, "frames", None, None),
+    ("softmod", 6, "integers", None, None),
 )
 CLASSES = tuple(f"class {i}" for i in range(24))
 

@@ -528,14 +528,16 @@ void Depthwise(const Step& step, std::uint8_t* arena)
 
 // ---- byte by byte
 
+template <bool kSigned>
 HWY_INLINE VF LoadScaled(const std::uint8_t* bytes, VI zero, VF scale)
 {
     const hn::Rebind<std::uint8_t, DI> d;
-    const VI value = hn::Sub(hn::PromoteTo(DI(), hn::LoadU(d, bytes)), zero);
-    return hn::Mul(hn::ConvertTo(DF(), value), scale);
+    const VI value = hn::PromoteTo(DI(), hn::LoadU(d, bytes));
+    return hn::Mul(hn::ConvertTo(DF(), kSigned ? hn::Sub(value, zero) : value), scale);
 }
 
-void Add(const Step& step, std::uint8_t* arena)
+template <bool kSigned>
+void AddRows(const Step& step, std::uint8_t* arena)
 {
     const Range to(step.to);
     const VI zero_p = hn::Set(DI(), step.from.zero), zero_q = hn::Set(DI(), step.from2.zero);
@@ -544,12 +546,20 @@ void Add(const Step& step, std::uint8_t* arena)
     for (std::size_t i = 0; i < count; i += kBytes) {
         const auto sum = [&](std::size_t v) HWY_ATTR {
             const std::size_t at = i + v * kLanes;
-            return hn::Add(LoadScaled(arena + step.in + at, zero_p, scale_p),
-                           LoadScaled(arena + step.in2 + at, zero_q, scale_q));
+            return hn::Add(LoadScaled<kSigned>(arena + step.in + at, zero_p, scale_p),
+                           LoadScaled<kSigned>(arena + step.in2 + at, zero_q, scale_q));
         };
         StoreBytes(InOrder(Round(sum(0), sum(1), sum(2), sum(3), to)), arena + step.out + i,
                    std::min(kBytes, count - i));
     }
+}
+
+void Add(const Step& step, std::uint8_t* arena)
+{
+    if (step.from.zero != 0 || step.from2.zero != 0)
+        AddRows<true>(step, arena);
+    else
+        AddRows<false>(step, arena);
 }
 
 void Rescale(const Step& step, std::uint8_t* arena)
@@ -563,7 +573,7 @@ void Rescale(const Step& step, std::uint8_t* arena)
     const VF scale = hn::Set(DF(), step.scale[0]);
     for (std::size_t i = 0; i < step.channels; i += kBytes) {
         const auto scaled = [&](std::size_t v) HWY_ATTR {
-            return LoadScaled(arena + step.in + i + v * kLanes, zero, scale);
+            return LoadScaled<true>(arena + step.in + i + v * kLanes, zero, scale);
         };
         StoreBytes(InOrder(Round(scaled(0), scaled(1), scaled(2), scaled(3), to)), arena + step.out + i,
                    std::min(kBytes, step.channels - i));
