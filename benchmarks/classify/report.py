@@ -98,6 +98,13 @@ def page(result: dict[str, Any]) -> str:
     )
     head = ["network", "batch", "peer", "ours", "ratio", "Msample/s", "us a call", "features alone, ratio to torch"]
     parts.append(table(head, whole_rows(result)))
+    sets = [key for key in result["networks"][0]["seconds_per_frame"] if key.startswith("set ")]
+    parts.append("## Instruction sets\n\nFrames a second of the networks alone, from integers, batch 8.\n")
+    rows = [
+        [network["network"], *(f"{1 / network['seconds_per_frame'][key]:,.0f}" for key in sets)]
+        for network in result["networks"]
+    ]
+    parts.append(table(["network", *(key.removeprefix("set ") for key in sets)], rows))
     agreed = [
         f"{network['network']} {min(share for key, share in network['agreement'].items()):.0%}"
         for network in result["networks"]

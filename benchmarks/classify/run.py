@@ -87,6 +87,14 @@ def jobs_of(name: str, bits: int, how: str, folder: Path) -> dict[str, tuple[str
     arrays = {"frames": given, "iq": iq, "normalised": (normalised[:, 0] + 1j * normalised[:, 1]).astype(np.complex64)}
     np.savez(data, **arrays, **({} if features is None else {"features": features}))
     found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for target in _kernels.simd_targets():
+        for dot in (True, False):
+            _kernels.use_simd_target(target)
+            _kernels.use_simd_dot_products(dot)
+            case = {"case": "integers", "model": str(path), "data": str(data), "batch": 8, "set": [target, dot]}
+            found[f"set {_kernels.Classifier(str(path)).instruction_set}"] = ("ours", case)
+    _kernels.use_simd_target(_kernels.simd_targets()[0])
+    _kernels.use_simd_dot_products(True)
     for batch in BATCHES:
         common = {"model": str(path), "data": str(data), "batch": batch, "architecture": name}
         found[f"ours {batch}"] = ("ours", {"case": how, **common})

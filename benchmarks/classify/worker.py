@@ -34,7 +34,13 @@ def ours(case: dict[str, Any], data: dict[str, Any]) -> Case:
         return lambda: _kernels.run_dot_products(100_000)
     if case["case"] == "features":
         return lambda: _kernels.frame_features(data["normalised"])
+    if "set" in case:
+        target, dot = case["set"]
+        _kernels.use_simd_target(target)
+        _kernels.use_simd_dot_products(dot)
     classifier = _kernels.Classifier(case["model"])
+    _kernels.use_simd_target(_kernels.simd_targets()[0])
+    _kernels.use_simd_dot_products(True)
     if case["case"] == "frames":
         return lambda: classifier.run(data["frames"])
     return lambda: classifier.integer_logits(data["iq"], data.get("features"))

@@ -154,9 +154,9 @@ struct Block {
         Held<sum_x, sum_limited - sum_x> held(sums);
         V peak = hn::Load(d, sums.peak);
         for (std::size_t i = 0; i < count; i += kLanes) {
-            Z z;
-            hn::LoadInterleaved2(d, samples + 2 * i, z.re, z.im);
-            z = {hn::Mul(hn::Sub(z.re, mean_i), g), hn::Mul(hn::Sub(z.im, mean_q), g)};
+            V re, im;
+            hn::LoadInterleaved2(d, samples + 2 * i, re, im);
+            const Z z{hn::Mul(hn::Sub(re, mean_i), g), hn::Mul(hn::Sub(im, mean_q), g)};
             const V power = hn::MulAdd(z.re, z.re, hn::Mul(z.im, z.im));
             x.store(i, z);
             hn::StoreU(power, d, p.at(i));

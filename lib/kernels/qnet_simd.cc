@@ -29,8 +29,8 @@
 #define SOFTMOD_VECTORS_OF_BYTES 1
 #elif HWY_TARGET == HWY_NEON && HWY_ARCH_ARM_A64
 #define SOFTMOD_VECTORS_OF_BYTES 1
-#if defined(__ARM_FEATURE_DOTPROD)
-#define SOFTMOD_DOT_ATTRIBUTES ""
+#if HWY_COMPILER_GCC_ACTUAL
+#define SOFTMOD_DOT_ATTRIBUTES "arch=armv8.2-a+crypto+dotprod"
 #endif
 #else
 #define SOFTMOD_VECTORS_OF_BYTES 0
@@ -97,6 +97,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #if HWY_ARCH_X86
 #include <cpuid.h>
+#elif HWY_ARCH_ARM && defined(__linux__)
+#include <sys/auxv.h>
 #endif
 
 namespace softmod
@@ -120,8 +122,11 @@ DotProducts of_this_cpu()
     if (__get_cpuid_count(7, 1, &a, &b, &c, &d))
         found.bits256 = a >> 4 & 1; // AVX_VNNI
     return found;
+#elif HWY_ARCH_ARM && defined(__linux__)
+    const bool found = getauxval(AT_HWCAP) >> 20 & 1; // HWCAP_ASIMDDP
+    return {found, found};
 #else
-    return {true, true}; // what this was compiled for
+    return {};
 #endif
 }
 
