@@ -15,6 +15,7 @@ def shipped_model(name: str) -> str:
         name: "link_impaired": 64 points and a demapper, trained through what ``channels.impairments`` does with
             ``phase_noise_mag=-8.7, beta=-0.08`` (``configs/link_impaired.yaml``).
             "radioml2018": a classifier of that data set's 24 classes; its card is beside it.
+            "field": a classifier for receivers, 2 to 32 samples a symbol, with a class for noise alone; likewise.
     Raises:
         ValueError: there is no such model.
     """
