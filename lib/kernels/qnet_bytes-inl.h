@@ -20,7 +20,7 @@ void AddRows(const Step& step, std::uint8_t* arena)
     const VF scale_p = hn::Set(DF(), step.scale[0]), scale_q = hn::Set(DF(), step.scale[1]);
     const std::size_t count = step.rows * step.channels;
     for (std::size_t i = 0; i < count; i += kBytes) {
-        const auto sum = [&](std::size_t v) HWY_ATTR {
+        const auto sum = [&](std::size_t v) SOFTMOD_ATTR {
             const std::size_t at = i + v * kLanes;
             return hn::Add(LoadScaled<kSigned>(arena + step.in + at, zero_p, scale_p),
                            LoadScaled<kSigned>(arena + step.in2 + at, zero_q, scale_q));
@@ -48,7 +48,7 @@ void Rescale(const Step& step, std::uint8_t* arena)
     const VI zero = hn::Set(DI(), step.from.zero);
     const VF scale = hn::Set(DF(), step.scale[0]);
     for (std::size_t i = 0; i < step.channels; i += kBytes) {
-        const auto scaled = [&](std::size_t v) HWY_ATTR {
+        const auto scaled = [&](std::size_t v) SOFTMOD_ATTR {
             return LoadScaled<true>(arena + step.in + i + v * kLanes, zero, scale);
         };
         StoreBytes(InOrder(Round(scaled(0), scaled(1), scaled(2), scaled(3), to)), arena + step.out + i,
@@ -89,7 +89,7 @@ void Quantise(const float* x, std::size_t n, const float* mean, float gain, floa
     const VF high = hn::Set(d, static_cast<float>(to.high - to.zero));
     std::size_t i = 0;
     for (; i + kBytes <= n; i += kBytes) {
-        const auto scaled = [&](std::size_t v) HWY_ATTR {
+        const auto scaled = [&](std::size_t v) SOFTMOD_ATTR {
             const VF normalised = hn::Mul(hn::Sub(hn::LoadU(d, x + i + v * kLanes), means), gains);
             return hn::Min(hn::Max(hn::Mul(normalised, scales), low), high);
         };
@@ -106,7 +106,7 @@ double SumOfSquares(const float* x, std::size_t n, const float* mean)
     const auto means = hn::LowerHalf(half, InTurn(mean));
     auto sum0 = hn::Zero(dd), sum1 = hn::Zero(dd), sum2 = hn::Zero(dd), sum3 = hn::Zero(dd);
     constexpr std::size_t kHalf = hn::MaxLanes(half);
-    const auto add = [&](std::size_t at, auto sum) HWY_ATTR {
+    const auto add = [&](std::size_t at, auto sum) SOFTMOD_ATTR {
         const auto value = hn::PromoteTo(dd, hn::Sub(hn::LoadU(half, x + at), means));
         return hn::MulAdd(value, value, sum);
     };

@@ -12,8 +12,9 @@ HWY_INLINE VF ScaledOf(VI sum, const PackedUnit& unit, std::size_t vector)
 template <std::size_t kVectors>
 HWY_INLINE VB Requantise(const VI* sum, const PackedUnit& unit, const Range& to)
 {
-    const auto scaled = [&](std::size_t v)
-                            HWY_ATTR { return v < kVectors ? ScaledOf(sum[v], unit, v) : hn::Zero(DF()); };
+    const auto scaled = [&](std::size_t v) SOFTMOD_ATTR {
+        return v < kVectors ? ScaledOf(sum[v], unit, v) : hn::Zero(DF());
+    };
     return InOrder(Round(scaled(0), scaled(1), scaled(2), scaled(3), to));
 }
 
@@ -23,7 +24,7 @@ HWY_INLINE void StoreRows(const VI (*sum)[kVectors], const Step& step, const Pac
                           const Range& to, std::uint8_t* out)
 {
     if (kRows * kVectors % 4 == 0 && step.channels == kVectors * kLanes) { // rows without a gap
-        const auto scaled = [&](std::size_t i) HWY_ATTR {
+        const auto scaled = [&](std::size_t i) SOFTMOD_ATTR {
             return ScaledOf(sum[i / kVectors][i % kVectors], unit, i % kVectors);
         };
         for (std::size_t i = 0; i < kRows * kVectors; i += 4, out += kBytes)
@@ -100,7 +101,7 @@ void OneRow(const Step& step, const PackedUnit& unit, std::uint8_t* arena, float
     for (std::size_t p = 0; p < kParts; ++p)
         for (std::size_t v = 0; v < kVectors; ++v)
             sum[p][v] = p == 0 ? hn::Load(DI(), unit.start.data() + v * kLanes) : hn::Zero(DI());
-    const auto add = [&](std::size_t quad, std::size_t p) HWY_ATTR {
+    const auto add = [&](std::size_t quad, std::size_t p) SOFTMOD_ATTR {
         const Input input = BroadcastQuad(in + unit.quads[quad]);
         for (std::size_t v = 0; v < kVectors; ++v)
             sum[p][v] = Dot(sum[p][v], input, weight + (quad * kVectors + v) * kWeightBytes);

@@ -109,7 +109,7 @@ HWY_INLINE void DepthwiseTile(const Step& step, const PackedLanes& lanes, const 
         }
     }
     for (std::size_t p = 0; p < kPlaces; ++p) {
-        const auto scaled = [&](std::size_t v) HWY_ATTR {
+        const auto scaled = [&](std::size_t v) SOFTMOD_ATTR {
             return Scaled(sum[p][v], lanes.scale.data() + v * kLanes, lanes.offset.data() + v * kLanes);
         };
         StoreBytes(Round(scaled(0), scaled(1), scaled(2), scaled(3), to), out + place + p * jump * four_rows,

@@ -45,7 +45,9 @@ namespace HWY_NAMESPACE
 namespace plain
 {
 #define SOFTMOD_DOT 0
+#define SOFTMOD_ATTR HWY_ATTR // of lambdas
 #include "qnet_kernels-inl.h"
+#undef SOFTMOD_ATTR
 #undef SOFTMOD_DOT
 } // namespace plain
 } // namespace HWY_NAMESPACE
@@ -62,7 +64,9 @@ namespace HWY_NAMESPACE
 namespace dot
 {
 #define SOFTMOD_DOT 1
+#define SOFTMOD_ATTR __attribute__((target(SOFTMOD_DOT_ATTRIBUTES)))
 #include "qnet_kernels-inl.h"
+#undef SOFTMOD_ATTR
 #undef SOFTMOD_DOT
 } // namespace dot
 } // namespace HWY_NAMESPACE
