@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import threading
@@ -162,6 +163,16 @@ def test_an_address_in_use_is_an_error_of_one_line(stack: ExitStack) -> None:
 
 
 # -- consumers ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_endpoint_that_is_forgotten_in_a_cycle_frees_its_address() -> None:
+    outlet = Outlet("tcp://127.0.0.1:*")
+    address = outlet.address
+    cycle: list[Any] = [outlet]
+    cycle.append(cycle)
+    del outlet, cycle
+    gc.collect()  # would wait for ever, were the context collected before its socket
+    Outlet(address).close()
 
 
 def test_every_consumer_gets_every_window(stack: ExitStack) -> None:

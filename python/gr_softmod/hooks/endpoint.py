@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import weakref
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -89,8 +90,11 @@ class Endpoint:
         if security is not None and not listens and len(security.allowed) != 1:
             raise ValueError(f"{len(security.allowed)} public keys for the other end; there must be exactly one")
         self._context: zmq.Context[Any] = zmq.Context()
-        self._authenticator: ThreadAuthenticator | None = None
+        self._authenticators: list[ThreadAuthenticator] = []
         self.socket = self._context.socket(kind)
+        # A context that is collected together with its socket would wait for that socket for ever; this keeps both
+        # until the endpoint is gone.
+        self._finalizer = weakref.finalize(self, _shut, self.socket, self._authenticators, self._context)
         try:
             for option, value in (
                 (zmq.LINGER, 0), (zmq.IPV6, int("[" in endpoint)), (zmq.SNDHWM, QUEUE), (zmq.RCVHWM, QUEUE),
@@ -121,20 +125,24 @@ class Endpoint:
         self.socket.curve_publickey = key.public.curve.encode()
 
     def _authenticate(self, security: Security) -> None:
-        self._authenticator = ThreadAuthenticator(self._context)
-        self._authenticator.start()
-        self._authenticator.configure_curve_callback("softmod", _AllowList(security.allowed))
+        authenticator = ThreadAuthenticator(self._context)
+        authenticator.start()
+        self._authenticators.append(authenticator)
+        authenticator.configure_curve_callback("softmod", _AllowList(security.allowed))
         self.socket.zap_domain = b"softmod"
         self.socket.curve_server = True
         self._own_key(security.key)
 
     def close(self) -> None:
         """Close the socket; what was not sent is dropped."""
-        self.socket.close(0)
-        if self._authenticator is not None:
-            self._authenticator.stop()
-            self._authenticator = None
-        self._context.term()
+        self._finalizer()
+
+
+def _shut(socket: zmq.Socket[Any], authenticators: list[ThreadAuthenticator], context: zmq.Context[Any]) -> None:
+    socket.close(0)
+    for authenticator in authenticators:
+        authenticator.stop()
+    context.term()
 
 
 class _AllowList:
