@@ -63,6 +63,7 @@ def test_models_are_handed_on_and_refused_and_come_back(rig: Any) -> None:
     refused = push(r.updater.address(), model_message(two[:-1], "classifier", 2))
     assert not refused.accepted
     assert push(r.updater.address(), model_message(two, "classifier", 3)).accepted
+    until(lambda: len(r.status.received) == 3)  # the sender hears of a verdict before the flowgraph does
     r.post("command", pmt.from_long(3))
     r.post("command", pmt.intern("rollback"))
     until(lambda: len(r.models.received) == 3 and len(r.status.received) >= 5)
