@@ -5,17 +5,8 @@
 
 #include <gnuradio/io_signature.h>
 
-#include <algorithm>
-
 namespace gr::softmod
 {
-namespace
-{
-
-constexpr std::size_t CHUNK = 1024; // samples taken in at a time
-
-} // namespace
-
 coarse_frequency_cc::sptr coarse_frequency_cc::make(unsigned samples_per_symbol, double symbol_rate,
                                                     double max_offset, double excess_bandwidth, double slew)
 {
@@ -43,8 +34,7 @@ bool coarse_frequency_cc_impl::found() const
 
 void coarse_frequency_cc_impl::forecast(int, gr_vector_int& ninput_items_required)
 {
-    // Samples that found no room need no more input to come out.
-    ninput_items_required[0] = d_ready.empty() ? 1 : 0;
+    ninput_items_required[0] = d_ready.input_required();
 }
 
 int coarse_frequency_cc_impl::general_work(int noutput_items, gr_vector_int& ninput_items,
@@ -53,13 +43,10 @@ int coarse_frequency_cc_impl::general_work(int noutput_items, gr_vector_int& nin
 {
     const auto lock = d_locked.hold();
     const auto* in = static_cast<const gr_complex*>(input_items[0]);
-    const std::size_t room = noutput_items, available = ninput_items[0];
-    std::size_t consumed = 0;
-    while (d_ready.size() < room && consumed < available) {
-        const std::size_t n = std::min(CHUNK, available - consumed);
-        d_coarse.process(in + consumed, n, d_ready, d_marks);
-        consumed += n;
-    }
+    const auto consumed = d_ready.fill(in, ninput_items[0], noutput_items,
+                                       [&](const gr_complex* piece, std::size_t n, auto& items) {
+                                           d_coarse.process(piece, n, items, d_marks);
+                                       });
     get_tags_in_window(d_window, 0, 0, consumed);
     for (const auto& tag : d_window)
         d_tags.push(tag, tag.offset); // sample for sample
@@ -74,9 +61,7 @@ int coarse_frequency_cc_impl::general_work(int noutput_items, gr_vector_int& nin
     }
     d_marks.clear();
 
-    const std::size_t n = std::min(room, d_ready.size());
-    std::copy_n(d_ready.begin(), n, static_cast<gr_complex*>(output_items[0]));
-    d_ready.erase(d_ready.begin(), d_ready.begin() + static_cast<std::ptrdiff_t>(n));
+    const std::size_t n = d_ready.take(output_items[0], noutput_items);
     for (const auto& tag : d_tags.pop_before(nitems_written(0) + n))
         add_item_tag(0, tag);
     return static_cast<int>(n);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "coarse_frequency.h"
+#include "item_queue.h"
 #include "one_lock.h"
 #include "tag_queue.h"
 
@@ -25,7 +26,7 @@ public:
 private:
     OneLock d_locked;
     ::softmod::CoarseFrequency d_coarse;
-    std::vector<gr_complex> d_ready; // samples that found no room yet
+    ItemQueue d_ready;
     std::vector<::softmod::CoarseFrequency::Mark> d_marks;
     std::vector<gr::tag_t> d_window;
     TagQueue d_tags;

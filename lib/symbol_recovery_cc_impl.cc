@@ -6,7 +6,6 @@
 
 #include <gnuradio/io_signature.h>
 
-#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -16,7 +15,6 @@ namespace
 {
 
 constexpr std::uint64_t REPORT_INTERVAL = 16384; // symbols
-constexpr std::size_t CHUNK = 1024;              // samples taken in at a time
 
 } // namespace
 
@@ -67,8 +65,7 @@ double symbol_recovery_cc_impl::noise_var() const
 
 void symbol_recovery_cc_impl::forecast(int, gr_vector_int& ninput_items_required)
 {
-    // Symbols that found no room need no more input to come out.
-    ninput_items_required[0] = d_ready.empty() ? 1 : 0;
+    ninput_items_required[0] = d_ready.input_required();
 }
 
 int symbol_recovery_cc_impl::general_work(int noutput_items, gr_vector_int& ninput_items,
@@ -77,22 +74,17 @@ int symbol_recovery_cc_impl::general_work(int noutput_items, gr_vector_int& ninp
 {
     const auto lock = d_locked.hold();
     const auto* in = static_cast<const gr_complex*>(input_items[0]);
-    const std::size_t room = noutput_items, available = ninput_items[0];
-    std::size_t consumed = 0;
-    while (d_ready.size() < room && consumed < available) {
-        const std::size_t n = std::min(CHUNK, available - consumed);
-        d_recovery.process(in + consumed, n, d_ready, d_marks);
-        consumed += n;
-    }
+    const auto consumed = d_ready.fill(in, ninput_items[0], noutput_items,
+                                       [&](const gr_complex* piece, std::size_t n, auto& items) {
+                                           d_recovery.process(piece, n, items, d_marks);
+                                       });
     get_tags_in_window(d_window, 0, 0, consumed);
     for (const auto& tag : d_window)
         d_tags.push(tag,
                     tag.offset / d_samples_per_symbol); // symbol k is that of sample k * samples_per_symbol
     consume(0, static_cast<int>(consumed));
 
-    const std::size_t n = std::min(room, d_ready.size());
-    std::copy_n(d_ready.begin(), n, static_cast<gr_complex*>(output_items[0]));
-    d_ready.erase(d_ready.begin(), d_ready.begin() + static_cast<std::ptrdiff_t>(n));
+    const std::size_t n = d_ready.take(output_items[0], noutput_items);
     const std::uint64_t end = nitems_written(0) + n;
     const auto tags = d_tags.pop_before(end);
     auto tag = tags.cbegin();

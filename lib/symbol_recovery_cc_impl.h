@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "item_queue.h"
 #include "one_lock.h"
 #include "symbol_recovery.h"
 #include "tag_queue.h"
@@ -33,7 +34,7 @@ private:
     ::softmod::SymbolRecovery d_recovery;
     const unsigned d_samples_per_symbol;
     const double d_symbol_rate;
-    std::vector<gr_complex> d_ready; // symbols that found no room yet
+    ItemQueue d_ready;
     std::vector<::softmod::SymbolRecovery::Mark> d_marks;
     std::vector<gr::tag_t> d_window;
     TagQueue d_tags;

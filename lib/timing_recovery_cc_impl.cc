@@ -3,18 +3,10 @@
 
 #include <gnuradio/io_signature.h>
 
-#include <algorithm>
 #include <cmath>
 
 namespace gr::softmod
 {
-namespace
-{
-
-constexpr std::size_t CHUNK = 1024; // samples taken in at a time
-
-} // namespace
-
 timing_recovery_cc::sptr timing_recovery_cc::make(double excess_bandwidth, double loop_bandwidth,
                                                   unsigned outputs_per_symbol, double largest_clock_error,
                                                   unsigned acquisition)
@@ -50,8 +42,7 @@ double timing_recovery_cc_impl::clock_error() const
 
 void timing_recovery_cc_impl::forecast(int, gr_vector_int& ninput_items_required)
 {
-    // Symbols that found no room need no more input to come out.
-    ninput_items_required[0] = d_ready.empty() ? 1 : 0;
+    ninput_items_required[0] = d_ready.input_required();
 }
 
 int timing_recovery_cc_impl::general_work(int noutput_items, gr_vector_int& ninput_items,
@@ -60,21 +51,16 @@ int timing_recovery_cc_impl::general_work(int noutput_items, gr_vector_int& ninp
 {
     const auto lock = d_locked.hold();
     const auto* in = static_cast<const gr_complex*>(input_items[0]);
-    const std::size_t room = noutput_items, available = ninput_items[0];
-    std::size_t consumed = 0;
-    while (d_ready.size() < room && consumed < available) {
-        const std::size_t n = std::min(CHUNK, available - consumed);
-        d_timing.process(in + consumed, n, d_ready, d_instants);
-        consumed += n;
-    }
+    const auto consumed = d_ready.fill(in, ninput_items[0], noutput_items,
+                                       [&](const gr_complex* piece, std::size_t n, auto& items) {
+                                           d_timing.process(piece, n, items, d_instants);
+                                       });
     get_tags_in_window(d_window, 0, 0, consumed);
     for (const auto& tag : d_window)
         d_tags.push(tag, tag.offset);
     consume(0, static_cast<int>(consumed));
 
-    const std::size_t n = std::min(room, d_ready.size()), symbols = n / d_outputs;
-    std::copy_n(d_ready.begin(), n, static_cast<gr_complex*>(output_items[0]));
-    d_ready.erase(d_ready.begin(), d_ready.begin() + static_cast<std::ptrdiff_t>(n));
+    const std::size_t n = d_ready.take(output_items[0], noutput_items), symbols = n / d_outputs;
     // A tag goes to the first symbol at or behind its sample.
     for (std::size_t symbol = 0; symbol < symbols; ++symbol) {
         const double instant = std::floor(d_instants[symbol]);

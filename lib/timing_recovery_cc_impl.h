@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "item_queue.h"
 #include "one_lock.h"
 #include "tag_queue.h"
 #include "timing_recovery.h"
@@ -26,9 +27,9 @@ public:
 private:
     OneLock d_locked;
     ::softmod::TimingRecovery d_timing;
-    const std::size_t d_outputs;     // per symbol
-    std::vector<gr_complex> d_ready; // items that found no room yet
-    std::vector<double> d_instants;  // of their symbols
+    const std::size_t d_outputs; // per symbol
+    ItemQueue d_ready;
+    std::vector<double> d_instants; // of their symbols
     std::vector<gr::tag_t> d_window;
     TagQueue d_tags; // by input sample
 };
