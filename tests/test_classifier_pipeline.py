@@ -2,6 +2,7 @@
 """All verbs in a row, as a person runs them."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ from typer.testing import CliRunner
 
 from classifier_helpers import DATA, MODEL
 from gr_softmod.classifier.pipeline import PipelineConfig, run_pipeline, run_train
-from gr_softmod.classifier.prune import count_weights
+from gr_softmod.classifier.prune import PruneConfig, PruneSettings, count_weights
+from gr_softmod.classifier.quantize import QuantizeConfig, QuantizeSettings
 from gr_softmod.classifier.trained import load_network, load_saved
 from gr_softmod.cli import app
-from gr_softmod.config import SHIPPED, ConfigError, dump_yaml, load_config
+from gr_softmod.config import SHIPPED, Config, ConfigError, dump_yaml, load_config
 from gr_softmod.model_file import read
 from gr_softmod.run_dir import RunDir
 
@@ -96,6 +98,22 @@ def test_train_reads_its_part_alone(config: Path, tmp_path: Path) -> None:
 def test_shipped_configurations_are_valid(path: Path) -> None:
     config = load_config(PipelineConfig, path)
     assert config.training().model.architecture in path.stem + " softmod"
+
+
+def _nested(model: type[Config]) -> Iterator[tuple[str, Config]]:
+    """Every settings object that stands as a default in another one."""
+    for name, field in model.model_fields.items():
+        value = field.get_default(call_default_factory=True)
+        if isinstance(value, Config):
+            yield f"{model.__name__}.{name}", value
+            yield from _nested(type(value))
+
+
+@pytest.mark.parametrize("model", [PipelineConfig, PruneConfig, QuantizeConfig, PruneSettings, QuantizeSettings])
+def test_to_set_one_key_of_a_section_changes_no_other(model: type[Config]) -> None:
+    """A section with one key is that key and its type's defaults: these must be what stands without the section."""
+    for name, value in _nested(model):
+        assert value == type(value)(), name
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,13 @@ def test_the_smallest_magnitudes_of_the_whole_network_go() -> None:
     assert gone.max() <= kept.min()
 
 
+def test_one_key_of_the_fit_leaves_the_others_at_what_pruning_needs() -> None:
+    given = {"run": "r", "data": {}, "prune": {"fit": {"steps": 7}}}
+    fit = load_config(PruneConfig, given, ["prune.fit.batch=32"]).prune.fit
+    assert (fit.steps, fit.batch) == (7, 32)
+    assert (fit.lr, fit.distillation, fit.auxiliary) == (2e-3, 0.5, 0.0)
+
+
 def test_relative_to_layer_forgets_the_scale_of_a_layer() -> None:
     net = network()
     before = prune_masks(net, 0.5, relative_to="layer")

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +22,12 @@ from gr_softmod.classifier.cost import graph_cost
 from gr_softmod.classifier.feature_set import FEATURE_NAMES
 from gr_softmod.classifier.fit import Fit
 from gr_softmod.classifier.graph import Graph
+from gr_softmod.classifier.prune import PruneConfig, prune
 from gr_softmod.classifier.quant_network import QuantNetwork
 from gr_softmod.classifier.quantize import QuantizeConfig, QuantizeSettings, describe_bits, quantize
 from gr_softmod.classifier.store import Prepared
 from gr_softmod.classifier.train import train
-from gr_softmod.classifier.trained import load_network, load_saved
+from gr_softmod.classifier.trained import load_network, load_saved, masks_of
 from gr_softmod.config import load_config
 from gr_softmod.modem.checkpoint import load_checkpoint, save_checkpoint
 from gr_softmod.run_dir import RunDir
@@ -47,12 +52,13 @@ def float_run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     return run
 
 
-def settings(run: RunDir, out: Path, **changes: Any) -> QuantizeConfig:
+def settings(run: RunDir | Path, out: Path, **changes: Any) -> QuantizeConfig:
+    data = changes.pop("data", None) or RunDir(str(run)).config["data"]
     fit = {"steps": 8, "batch": 64, "validate_every": 4, "lr": 1e-3, "auxiliary": 0.0, "distillation": 0.5}
     lower = {"attempts": 1, "frames": 64, "fit": fit, "tolerance": 0.9, **changes.pop("lower", {})}
     chosen = {"bits": [[8, 8], [6, 6]], "measured": 64, "fit": fit, "lower": lower, **changes}
     return QuantizeConfig.model_validate(
-        {"run": str(run), "out": str(out), "data": run.config["data"], "quantize": chosen}
+        {"run": str(run), "out": str(out), "data": data, "quantize": chosen}
     )  # fmt: skip
 
 
@@ -183,3 +189,42 @@ def test_rank_puts_what_loses_nothing_first() -> None:
     # bits of what conv.2 gives save nothing by the challenge's rules: only the sum behind it is multiplied
     assert rank(network, [*changes, Change("conv.2", "result")], given)[-1] == Change("conv.2", "result")
     assert rank(network, changes, given)[0] == Change("conv.2", "weights")
+
+
+_WORKER = """
+import json, sys
+from gr_softmod.classifier.prune import PruneConfig, prune
+from gr_softmod.classifier.quantize import QuantizeConfig, quantize
+prune(PruneConfig.model_validate(json.loads(sys.argv[1])))
+quantize(QuantizeConfig.model_validate(json.loads(sys.argv[2])))
+"""
+
+
+def test_two_processes_prune_and_quantize_as_one_does(float_run: RunDir, tmp_path: Path) -> None:
+    """Up to the order in which numbers are added, which rounding to integers makes larger from step to step."""
+
+    def verbs(folder: Path) -> tuple[PruneConfig, QuantizeConfig]:
+        fit = {"steps": 4, "batch": 64, "validate_every": 4}
+        steps = {"steps": 1, "tolerance": 0.9, "fit": fit}
+        common = {"run": str(float_run), "data": float_run.config["data"]}
+        sparse = PruneConfig.model_validate({**common, "out": str(folder / "p"), "prune": steps})
+        lower = {"attempts": 1, "fit": fit}
+        whole = settings(folder / "p", folder / "q", bits=[[8, 8]], fit=fit, lower=lower, data=common["data"])
+        return sparse, whole
+
+    one, two = tmp_path / "one", tmp_path / "two"
+    script = tmp_path / "worker.py"
+    script.write_text(_WORKER)
+    prune(verbs(one)[0])
+    quantize(verbs(one)[1])
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    launch += [json.dumps(config.to_dict()) for config in verbs(two)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    subprocess.run(launch, check=True, env=environment, timeout=300)
+    for name in ("p", "q"):
+        wanted, got = (load_saved(RunDir(folder / name)) for folder in (one, two))
+        assert got.graph == wanted.graph and got.history == wanted.history
+        assert got.score["loss"] == pytest.approx(wanted.score["loss"], rel=5e-3)
+        for key, tensor in wanted.weights.items():
+            torch.testing.assert_close(got.weights[key], tensor, rtol=1e-2, atol=1e-3, msg=f"{name} {key}")
+    assert masks_of(load_network(RunDir(two / "q"))).keys() == masks_of(load_network(RunDir(one / "q"))).keys()

@@ -42,6 +42,15 @@ __all__ = ["PruneConfig", "PruneSettings", "prune", "run_prune"]
 _OF_PIPELINES = ("title", "model", "train", "prune", "quantize", "eval", "export")
 
 
+class PruneFitConfig(FitConfig):
+    """How the rest learns again after a step: shorter and gentler than from nothing, and with a teacher."""
+
+    steps: int = Field(default=500, ge=1)
+    lr: float = Field(default=2e-3, gt=0)
+    auxiliary: float = Field(default=0.0, ge=0)
+    distillation: float = Field(default=0.5, ge=0, le=1)
+
+
 class PruneSettings(Config):
     """How weights are taken away."""
 
@@ -53,7 +62,7 @@ class PruneSettings(Config):
     smallest: float = Field(default=0.02, gt=0, lt=1, description="fraction below which it ends")
     relative_to: RelativeTo = Field(default="nothing", description="what magnitudes are measured in")
     structured: bool = Field(default=False, description="whole channels instead of single weights: quicker on CPUs")
-    fit: FitConfig = FitConfig(steps=500, lr=2e-3, distillation=0.5, auxiliary=0.0, validate_every=250)
+    fit: PruneFitConfig = PruneFitConfig()
 
 
 class PruneConfig(Config):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning.fabric import Fabric
@@ -31,7 +31,10 @@ from gr_softmod.classifier.store import Prepared, Store, open_feed
 from gr_softmod.classifier.train import open_validation, shared_run
 from gr_softmod.classifier.trained import load_network, load_saved, masks_of, open_run
 from gr_softmod.config import Config
+from gr_softmod.modem import distributed
 from gr_softmod.run_dir import RunDir
+
+T = TypeVar("T")
 
 __all__ = ["LowerSettings", "QuantizeConfig", "QuantizeSettings", "quantize", "run_quantize"]
 
@@ -188,7 +191,7 @@ class Quantising:
             return [Change(*change) for change in RunDir(self.run / name).config["lowered"]]
         given = self.validation.rows(torch.arange(min(self.settings.lower.frames, self.validation.count)))
         assert isinstance(self.network, QuantNetwork)
-        return rank(self.network, possible, given.to(self.fabric.device))[:count]
+        return _agreed(rank(self.network, possible, given.to(self.fabric.device))[:count])
 
     def _round(
         self, name: str, graph: Graph, fit_config: FitConfig, chosen: Sequence[Change] = ()
@@ -218,11 +221,11 @@ class Quantising:
         network.freeze_norm(False)
         reached = score(network, self.validation, self.fabric.device)
         cost = graph_cost(graph, nonzero_weights(network))
-        return child, network, {
+        return child, network, _agreed({
             "name": name, "bits": describe_bits(graph), "accuracy": reached.accuracy,
             "accuracy_good": reached.accuracy_good, "loss": reached.loss, "bops": cost.bops,
             "weight_bits": cost.weight_bits, "score": cost.score, "kept": True,
-        }  # fmt: skip
+        })  # fmt: skip
 
     def _fit(self, fit: Fit, network: QuantNetwork, name: str) -> None:
         frozen_from = round((1 - self.settings.freeze_norm) * fit.config.steps)
@@ -242,6 +245,12 @@ class Quantising:
         if self.fabric.is_global_zero:
             self.run.write_json("quantize.json", {"before": self.before._asdict(), "rounds": self.records})
             plot_quantising(self.run, self.before.accuracy, self.records)
+
+
+def _agreed(value: T) -> T:
+    """What the first process found, in all: processors that round differently must not take different ways."""
+    result: T = distributed.share(value)
+    return result
 
 
 def describe_bits(graph: Graph) -> str:
