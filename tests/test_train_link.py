@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -113,7 +114,8 @@ def test_what_it_writes(trained: RunDir) -> None:
     assert abs(points.mean()) < 1e-6 and (abs(points) ** 2).mean() == pytest.approx(1)
     rates = run.read_json("eval.json")["rates"][0]
     assert rates["plain_interval"][0] < rates["plain_by_quadrature"] < rates["plain_interval"][1]
-    assert "16qam" in (run / "MODEL_CARD.md").read_text()
+    card = (run / "MODEL_CARD.md").read_text()
+    assert "16qam" in card and re.search(r"Trained on cpu \(.+ thread\), for [0-9.]+ minutes", card)
 
 
 def test_interrupted_is_not_interrupted(small: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,7 +141,9 @@ def write_card(run: RunDir) -> None:
     }
     channel = ", ".join(f"{name} {arguments or ''}".strip() for name, arguments in config.channel.items())
     layers = " x ".join(str(width) for width in [3, *config.demapper.hidden])
+    frames = config.train.steps * config.train.rows
     lines = [
+        "<!-- SPDX-License-Identifier: GPL-3.0-or-later -->",
         f"# {config.title}",
         "",
         f"- Constellation: {kinds[config.constellation.kind]}.",
@@ -149,7 +151,9 @@ def write_card(run: RunDir) -> None:
         "-log10(noise_var); out: LLRs ln P(1)/P(0), first bit of a symbol first.",
         f"- Channel: {channel}.",
         f"- Trained for Eb/N0 from {low:g} to {high:g} dB, {config.train.steps} steps of {config.train.rows} blocks "
-        f"of {config.train.symbols} symbols, seed {config.seed}.",
+        f"of {config.train.symbols} symbols ({frames:,} different blocks), seed {config.seed}.",
+        f"- Trained on {_device(config, result)}, for {training_seconds(run.read_log()) / 60:.1f} minutes; no "
+        "recording was part of it.",
         "- Symbols have unit mean energy; noise_var is E|n|^2 of the complex noise. Transmitter and receiver must be "
         "told the same noise_var where the points follow it. Outside the trained range nothing is promised.",
         "- Weights: `model.safetensors`, rebuilt with `gr_softmod.modem.trained_link.load_link(RunDir(...))`.",
@@ -173,6 +177,19 @@ def write_card(run: RunDir) -> None:
             cells = [_rate_cell(row) for row in rows]
             lines.append(f"| {rows[0]['ebn0_db']:g} | {' | '.join(cells)} |")
     run.write_text("MODEL_CARD.md", "\n".join(lines) + "\n")
+
+
+def training_seconds(log: list[dict[str, Any]]) -> float:
+    """From the times of the records; a pause of more than ten of the usual gaps was an interruption and is left out."""
+    times = np.array([record["time"] for record in log if "loss" in record])
+    gaps = np.diff(times)
+    usual = gaps[gaps <= 10 * np.median(gaps)] if len(gaps) else gaps
+    return float(usual.sum() * len(times) / max(1, len(gaps)))
+
+
+def _device(config: TrainLinkConfig, result: dict[str, Any]) -> str:
+    threads = f", {config.threads} thread" + ("s" if config.threads > 1 else "") if config.device == "cpu" else ""
+    return f"{config.device} ({result['machine']['cpu']}{threads})"
 
 
 def _rate_cell(row: dict[str, Any]) -> str:
