@@ -55,10 +55,18 @@ HWY_INLINE Z Scale(Z a, V by)
 class Track
 {
 public:
-    Track() { std::fill_n(d_data, longest_lag, 0.0f); } // zeros before the frame: their products are zero
+    Track() // zeros before the frame: their products are zero
+    {
+        for (std::size_t i = 0; i < longest_lag; i += kLanes)
+            hn::Store(hn::Zero(D()), D(), d_data + i);
+    }
     float* at(std::size_t i) { return d_data + longest_lag + i; }
     const float* before(std::size_t i, std::size_t lag) const { return d_data + longest_lag + i - lag; }
-    void next() { std::memcpy(d_data, d_data + kBlock, longest_lag * sizeof(float)); }
+    HWY_INLINE void next()
+    {
+        for (std::size_t i = 0; i < longest_lag; i += kLanes)
+            hn::Store(hn::Load(D(), d_data + kBlock + i), D(), d_data + i);
+    }
 
 private:
     HWY_ALIGN float d_data[longest_lag + kBlock];
@@ -84,9 +92,15 @@ struct ComplexTrack {
 
 // Sums of vectors in memory, between passes.
 struct VectorSums {
-    HWY_ALIGN float data[sum_count][kLanes] = {};
-    HWY_ALIGN float peak[kLanes] = {};
+    HWY_ALIGN float data[sum_count][kLanes];
+    HWY_ALIGN float peak[kLanes];
 
+    VectorSums()
+    {
+        for (std::size_t s = 0; s < sum_count; ++s)
+            set(s, hn::Zero(D()));
+        hn::Store(hn::Zero(D()), D(), peak);
+    }
     HWY_INLINE V get(std::size_t at) const { return hn::Load(D(), data[at]); }
     HWY_INLINE void set(std::size_t at, V v) { hn::Store(v, D(), data[at]); }
 

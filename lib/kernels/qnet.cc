@@ -28,7 +28,7 @@ QuantNetwork::Arena::Arena(Arena&&) noexcept = default;
 QuantNetwork::QuantNetwork(const Model& model)
     : d_model(std::make_shared<const Model>(model)), d_kernels(&qnet_kernels())
 {
-    auto plan = std::make_shared<Plan>(model);
+    auto plan = std::make_shared<Plan>(model, d_kernels->format.lanes == 0);
     pack(*plan, d_kernels->format);
     d_plan = plan;
 }

@@ -18,7 +18,8 @@ void AddRows(const Step& step, std::uint8_t* arena)
     const Range to(step.to);
     const VI zero_p = hn::Set(DI(), step.from.zero), zero_q = hn::Set(DI(), step.from2.zero);
     const VF scale_p = hn::Set(DF(), step.scale[0]), scale_q = hn::Set(DF(), step.scale[1]);
-    const std::size_t count = step.rows * step.channels;
+    const bool fills = step.out_layout != Layout::rows;
+    const std::size_t count = step.rows * (fills ? filled(step.channels) : step.channels);
     for (std::size_t i = 0; i < count; i += kBytes) {
         const auto sum = [&](std::size_t v) SOFTMOD_ATTR {
             const std::size_t at = i + v * kLanes;

@@ -12,82 +12,115 @@ HWY_INLINE VF ScaledOf(VI sum, const PackedUnit& unit, std::size_t vector)
 template <std::size_t kVectors>
 HWY_INLINE VB Requantise(const VI* sum, const PackedUnit& unit, const Range& to)
 {
-    const auto scaled = [&](std::size_t v) SOFTMOD_ATTR {
-        return v < kVectors ? ScaledOf(sum[v], unit, v) : hn::Zero(DF());
+    const auto scaled = [&](auto v) SOFTMOD_ATTR {
+        if constexpr (v < kVectors)
+            return ScaledOf(sum[v], unit, v);
+        else
+            return hn::Zero(DF());
     };
-    return InOrder(Round(scaled(0), scaled(1), scaled(2), scaled(3), to));
+    return InOrder(RoundFour(scaled, to));
 }
 
 // The rows of a tile to bytes, where a row is less than four vectors: as many rows together as fill them.
 template <std::size_t kRows, std::size_t kVectors>
-HWY_INLINE void StoreRows(const VI (*sum)[kVectors], const Step& step, const PackedUnit& unit,
+HWY_INLINE void StoreRows(const VI (&sum)[kRows][kVectors], const Step& step, const PackedUnit& unit,
                           const Range& to, std::uint8_t* out)
 {
     if (kRows * kVectors % 4 == 0 && step.channels == kVectors * kLanes) { // rows without a gap
-        const auto scaled = [&](std::size_t i) SOFTMOD_ATTR {
-            return ScaledOf(sum[i / kVectors][i % kVectors], unit, i % kVectors);
-        };
-        for (std::size_t i = 0; i < kRows * kVectors; i += 4, out += kBytes)
-            hn::StoreU(InOrder(Round(scaled(i), scaled(i + 1), scaled(i + 2), scaled(i + 3), to)), DB(), out);
-    } else if (kVectors == 2 && kRows % 2 == 0) {
-        for (std::size_t r = 0; r < kRows; r += 2, out += 2 * step.channels)
-            StoreHalves(
-                InOrder(Round(ScaledOf(sum[r][0], unit, 0), ScaledOf(sum[r][1], unit, 1),
-                              ScaledOf(sum[r + 1][0], unit, 0), ScaledOf(sum[r + 1][1], unit, 1), to)),
-                out, out + step.channels, unit.channels);
+        Each<kRows * kVectors / 4>([&](auto four) SOFTMOD_ATTR {
+            const auto scaled = [&](auto part) SOFTMOD_ATTR {
+                constexpr std::size_t i = 4 * four + part;
+                return ScaledOf(sum[i / kVectors][i % kVectors], unit, i % kVectors);
+            };
+            hn::StoreU(InOrder(RoundFour(scaled, to)), DB(), out + four * kBytes);
+        });
+    } else if constexpr (kVectors == 2 && kRows % 2 == 0) {
+        Each<kRows / 2>([&](auto two) SOFTMOD_ATTR {
+            const auto scaled = [&](auto part) SOFTMOD_ATTR {
+                return ScaledOf(sum[2 * two + part / 2][part % 2], unit, part % 2);
+            };
+            std::uint8_t* row = out + 2 * two * step.channels;
+            StoreHalves(InOrder(RoundFour(scaled, to)), row, row + step.channels, unit.channels);
+        });
     } else {
-        for (std::size_t r = 0; r < kRows; ++r, out += step.channels)
-            StoreBytes(Requantise<kVectors>(sum[r], unit, to), out, unit.channels);
+        Each<kRows>([&](auto r) SOFTMOD_ATTR {
+            StoreBytes(Requantise<kVectors>(sum[r], unit, to), out + r * step.channels, unit.channels);
+        });
     }
+}
+
+// Four rows of a vector of channels lie together.
+template <std::size_t kRows, std::size_t kVectors>
+HWY_INLINE void StoreTurned(const VI (&sum)[kRows][kVectors], const Step& step, const PackedUnit& unit,
+                            const Range& to, std::uint8_t* out)
+{
+    const std::size_t width = filled(step.channels), count = 4 * filled(unit.channels);
+    Each<kRows / 4>([&](auto four) SOFTMOD_ATTR {
+        Each<kVectors>([&](auto v) SOFTMOD_ATTR {
+            const auto scaled = [&](auto r) SOFTMOD_ATTR { return ScaledOf(sum[4 * four + r][v], unit, v); };
+            StoreBytes(hn::TableLookupBytes(RoundFour(scaled, to), TurnFours()),
+                       out + four * 4 * width + v * kBytes, std::min(kBytes, count - v * kBytes));
+        });
+    });
 }
 
 // kRows rows of the unit's channels: sums in registers over all of the window.
-template <std::size_t kRows, std::size_t kVectors, bool kPairs>
+template <std::size_t kRows, std::size_t kVectors, bool kPairs, Layout kFrom, Layout kTo>
 HWY_INLINE void ConvTile(const Step& step, const PackedUnit& unit, const Range& to, std::uint8_t* arena,
                          std::size_t row)
 {
-    const std::size_t advance = step.stride * step.in_channels;
+    constexpr bool kBlocks = kFrom == Layout::blocks;
+    const std::size_t advance = kBlocks ? filled(step.in_channels) : step.stride * step.in_channels;
+    const std::size_t next = kBlocks ? 4 : advance;
     const std::uint8_t* HWY_RESTRICT in = arena + step.in + row * advance;
     const std::int8_t* HWY_RESTRICT weight = unit.weight.data();
     VI sum[kRows][kVectors];
-    for (std::size_t r = 0; r < kRows; ++r)
-        for (std::size_t v = 0; v < kVectors; ++v)
-            sum[r][v] = hn::Load(DI(), unit.start.data() + v * kLanes);
+    Each<kVectors>([&](auto v) SOFTMOD_ATTR {
+        const VI start = hn::Load(DI(), unit.start.data() + v * kLanes);
+        Each<kRows>([&](auto r) SOFTMOD_ATTR { sum[r][v] = start; });
+    });
     for (const std::uint32_t at : unit.quads) {
-        for (std::size_t r = 0; r < kRows; ++r) {
-            const Input input = BroadcastQuad(in + r * advance + at);
-            for (std::size_t v = 0; v < kVectors; ++v)
-                sum[r][v] = Dot(sum[r][v], input, weight + v * kWeightBytes);
-        }
+        Each<kRows>([&](auto r) SOFTMOD_ATTR {
+            const Input input = BroadcastQuad(in + r / 4 * 4 * advance + r % 4 * next + at);
+            Each<kVectors>(
+                [&](auto v) SOFTMOD_ATTR { sum[r][v] = Dot(sum[r][v], input, weight + v * kWeightBytes); });
+        });
         weight += kVectors * kWeightBytes;
     }
-    std::uint8_t* out = arena + step.out + unit.first;
-    if constexpr (kPairs) {
-        static_assert(kRows % 2 == 0);
-        for (std::size_t r = 0; r < kRows; r += 2)
-            StoreBytes(
-                hn::Max(Requantise<kVectors>(sum[r], unit, to), Requantise<kVectors>(sum[r + 1], unit, to)),
-                out + (row + r) / 2 * step.channels, unit.channels);
+    std::uint8_t* out = arena + step.out;
+    if constexpr (kTo == Layout::turned) {
+        StoreTurned(sum, step, unit, to, out + row * filled(step.channels) + 4 * unit.first);
+    } else if constexpr (kPairs) {
+        out += unit.first + row / 2 * step.channels;
+        Each<kRows / 2>([&](auto two) SOFTMOD_ATTR {
+            const VB first = Requantise<kVectors>(sum[2 * two], unit, to);
+            const VB second = Requantise<kVectors>(sum[2 * two + 1], unit, to);
+            StoreBytes(hn::Max(first, second), out + two * step.channels, unit.channels);
+        });
     } else {
-        StoreRows<kRows, kVectors>(sum, step, unit, to, out + row * step.channels);
+        StoreRows(sum, step, unit, to, out + unit.first + row * step.channels);
     }
 }
 
-template <std::size_t kVectors, bool kPairs>
+// As many rows at a time as fit into registers, then some rows once more, which gives the same values; kFew
+// at a time where there are not as many.
+template <std::size_t kVectors, bool kPairs, Layout kFrom, Layout kTo>
 void ConvRows(const Step& step, const PackedUnit& unit, std::uint8_t* arena)
 {
-    constexpr std::size_t kRows = kManyRegisters ? (kVectors > 2 ? 4 : 8) : (kVectors > 2 ? 2 : 4);
-    constexpr std::size_t kFew = kPairs ? 2 : 1;
+    constexpr bool kFours = kFrom != Layout::rows || kTo != Layout::rows; // four rows lie together
+    constexpr std::size_t kFew = kPairs ? 2 : (kFours ? 4 : 1);
+    constexpr std::size_t kRows =
+        std::max(kFew, std::size_t{kManyRegisters ? (kVectors > 2 ? 4 : 8) : (kVectors > 2 ? 2 : 4)});
     const Range to(step.to);
     const std::size_t rows = step.rows * (kPairs ? 2 : 1);
     std::size_t row = 0;
     for (; row + kRows <= rows; row += kRows)
-        ConvTile<kRows, kVectors, kPairs>(step, unit, to, arena, row);
-    if (row < rows && rows >= kRows) // some rows once more: the same values
-        ConvTile<kRows, kVectors, kPairs>(step, unit, to, arena, rows - kRows);
+        ConvTile<kRows, kVectors, kPairs, kFrom, kTo>(step, unit, to, arena, row);
+    if (row < rows && rows >= kRows)
+        ConvTile<kRows, kVectors, kPairs, kFrom, kTo>(step, unit, to, arena, rows - kRows);
     else
         for (; row < rows; row += kFew)
-            ConvTile<kFew, kVectors, kPairs>(step, unit, to, arena, row);
+            ConvTile<kFew, kVectors, kPairs, kFrom, kTo>(step, unit, to, arena, row);
 }
 
 // One window, with several sums for each channel so that they do not wait for one another.
@@ -130,12 +163,22 @@ void OneRow(const Step& step, const PackedUnit& unit, std::uint8_t* arena, float
 template <std::size_t kVectors>
 void ConvUnit(const Step& step, const PackedUnit& unit, std::uint8_t* arena, float* logits)
 {
+    constexpr auto kRows = Layout::rows, kBlocks = Layout::blocks, kTurned = Layout::turned;
+    const bool from_rows = step.in_layout == kRows, to_rows = step.out_layout == kRows;
     if (step.pairs)
-        ConvRows<kVectors, true>(step, unit, arena);
+        ConvRows<kVectors, true, kRows, kRows>(step, unit, arena);
     else if (step.rows == 1)
         OneRow<kVectors>(step, unit, arena, logits);
-    else
-        ConvRows<kVectors, false>(step, unit, arena);
+    else if (from_rows && to_rows)
+        ConvRows<kVectors, false, kRows, kRows>(step, unit, arena);
+    else if constexpr (kManyRegisters || kVectors <= 2) { // see PackFormat
+        if (from_rows)
+            ConvRows<kVectors, false, kRows, kTurned>(step, unit, arena);
+        else if (to_rows)
+            ConvRows<kVectors, false, kBlocks, kRows>(step, unit, arena);
+        else
+            ConvRows<kVectors, false, kBlocks, kTurned>(step, unit, arena);
+    }
 }
 
 void Conv(const Step& step, std::uint8_t* arena, float* logits)

@@ -4,167 +4,157 @@
 
 // ---- depthwise convolutions
 //
-// The result is worked as one flat row of bytes: place f takes its taps from places f, f + channels, ... of
-// the input. Rows with a stride are sorted by phase first, so that taps of a phase are neighbours. Four rows
-// at a time are turned so that the four bytes of a lane belong to one channel.
+// They read `turned` bytes (qnet_layout.h): the four bytes of a lane are four times of one channel. Four rows
+// of the result are worked together, each with the weights shifted to where it reads. A vector of lanes is
+// any part of the flat sequence of channels, four rows after four rows.
 
-// Rows of a phase, one behind the other.
-template <typename T>
-void SortRows(const std::uint8_t* in, std::size_t rows, std::size_t stride, std::size_t plane,
-              std::uint8_t* out)
+// From rows of one or two channels, whose four rows are as many bytes as a word.
+template <typename Word>
+void TurnNarrow(const Step& step, const std::uint8_t* in, std::size_t fours, std::uint8_t* out)
 {
-    for (std::size_t phase = 0; phase < stride; ++phase)
-        for (std::size_t row = phase, to = 0; row < rows; row += stride, ++to)
-            std::memcpy(out + phase * plane + to * sizeof(T), in + row * sizeof(T), sizeof(T));
+    const std::size_t stride = step.stride, plane = plane_bytes(step);
+    HWY_ALIGN std::uint8_t turned[kBytes];
+    for (std::size_t left = fours, place = 0, skipped = 0; left > 0; in += kBytes) {
+        const VB rows = hn::LoadU(DB(), in);
+        hn::Store(sizeof(Word) == 8 ? hn::TableLookupBytes(rows, TurnPairs()) : rows, DB(), turned);
+        const std::size_t count = std::min(left, kBytes / sizeof(Word));
+        for (std::size_t i = 0; i < count; ++i) {
+            std::memcpy(out + skipped * plane + place, turned + i * sizeof(Word), sizeof(Word));
+            if (++skipped == stride) {
+                skipped = 0;
+                place += sizeof(Word);
+            }
+        }
+        left -= count;
+    }
 }
 
-// Writes up to 15 bytes behind each row: phases in order, so that the next one puts its own there.
-void SortWideRows(const std::uint8_t* in, std::size_t rows, std::size_t channels, std::size_t stride,
-                  std::size_t plane, std::uint8_t* out)
+// From rows of more. Writes behind each four rows: planes in order, so that the next four put their own
+// there.
+void TurnWide(const Step& step, const std::uint8_t* in, std::size_t fours, std::uint8_t* out)
 {
     const hn::Full128<std::uint8_t> d;
-    for (std::size_t phase = 0; phase < stride; ++phase)
-        for (std::size_t row = phase, to = 0; row < rows; row += stride, ++to)
-            for (std::size_t c = 0; c < channels; c += 16)
-                hn::StoreU(hn::LoadU(d, in + row * channels + c), d, out + phase * plane + to * channels + c);
+    const hn::Full128<std::uint16_t> d16;
+    const std::size_t channels = step.channels, width = filled(channels);
+    for (std::size_t plane = 0; plane < step.stride; ++plane, out += plane_bytes(step)) {
+        std::uint8_t* to = out;
+        for (std::size_t four = plane; four < fours; four += step.stride, to += 4 * width)
+            for (std::size_t c = 0; c < channels; c += 16) {
+                const std::uint8_t* row = in + 4 * four * channels + c;
+                const auto a = hn::LoadU(d, row), b = hn::LoadU(d, row + channels);
+                const auto e = hn::LoadU(d, row + 2 * channels), f = hn::LoadU(d, row + 3 * channels);
+                const auto ab0 = hn::BitCast(d16, hn::InterleaveLower(d, a, b));
+                const auto ab1 = hn::BitCast(d16, hn::InterleaveUpper(d, a, b));
+                const auto ef0 = hn::BitCast(d16, hn::InterleaveLower(d, e, f));
+                const auto ef1 = hn::BitCast(d16, hn::InterleaveUpper(d, e, f));
+                hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d16, ab0, ef0)), d, to + 4 * c);
+                hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d16, ab0, ef0)), d, to + 4 * c + 16);
+                hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d16, ab1, ef1)), d, to + 4 * c + 32);
+                hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d16, ab1, ef1)), d, to + 4 * c + 48);
+            }
+    }
 }
 
-void SortByPhase(const Step& step, const std::uint8_t* in, std::uint8_t* out)
+// Turned already: only into planes. Writes behind each four rows, as above.
+void SortTurned(const Step& step, const std::uint8_t* in, std::size_t fours, std::uint8_t* out)
 {
-    const std::size_t plane = phase_rows(step) * step.channels;
-    const std::size_t rows = (step.rows - 1) * step.stride + step.kernel;
-    if (step.channels == 1)
-        SortRows<std::uint8_t>(in, rows, step.stride, plane, out);
+    const std::size_t bytes = 4 * filled(step.channels);
+    for (std::size_t plane = 0; plane < step.stride; ++plane, out += plane_bytes(step)) {
+        std::uint8_t* to = out;
+        for (std::size_t four = plane; four < fours; four += step.stride, to += bytes)
+            for (std::size_t i = 0; i < bytes; i += kBytes)
+                hn::StoreU(hn::LoadU(DB(), in + four * bytes + i), DB(), to + i);
+    }
+}
+
+void Turn(const Step& step, const std::uint8_t* in, std::uint8_t* out)
+{
+    const std::size_t fours = (step.lead + (step.rows - 1) * step.stride + step.kernel + 3) / 4;
+    if (step.in_layout == Layout::turned)
+        SortTurned(step, in, fours, out);
+    else if (step.channels == 1)
+        TurnNarrow<std::uint32_t>(step, in, fours, out);
     else if (step.channels == 2)
-        SortRows<std::uint16_t>(in, rows, step.stride, plane, out);
+        TurnNarrow<std::uint64_t>(step, in, fours, out);
     else
-        SortWideRows(in, rows, step.channels, step.stride, plane, out);
+        TurnWide(step, in, fours, out);
 }
 
-struct Turned {
-    Input input[4];
-};
-
-HWY_INLINE Turned TurnRows(const std::uint8_t* HWY_RESTRICT row, std::size_t channels)
+// A vector of lanes from `lane` on, as Round() leaves them, to rows.
+HWY_NOINLINE void StoreLanesToRows(const Step& step, const std::uint8_t* HWY_RESTRICT bytes, std::size_t lane,
+                                   std::uint8_t* out)
 {
-    const DB d;
-    const hn::ScalableTag<std::uint16_t> d16;
-    const VB a = hn::LoadU(d, row), b = hn::LoadU(d, row + channels), c = hn::LoadU(d, row + 2 * channels),
-             e = hn::LoadU(d, row + 3 * channels);
-    const auto ab0 = hn::BitCast(d16, hn::InterleaveLower(d, a, b));
-    const auto ab1 = hn::BitCast(d16, hn::InterleaveUpper(d, a, b));
-    const auto ce0 = hn::BitCast(d16, hn::InterleaveLower(d, c, e));
-    const auto ce1 = hn::BitCast(d16, hn::InterleaveUpper(d, c, e));
-    return {{Prepare(hn::BitCast(d, hn::InterleaveLower(d16, ab0, ce0))),
-             Prepare(hn::BitCast(d, hn::InterleaveUpper(d16, ab0, ce0))),
-             Prepare(hn::BitCast(d, hn::InterleaveLower(d16, ab1, ce1))),
-             Prepare(hn::BitCast(d, hn::InterleaveUpper(d16, ab1, ce1)))}};
+    const std::size_t channels = step.channels, width = filled(channels), fours = (step.rows + 3) / 4;
+    if (channels == 1 || channels == 2 || channels == 4) { // rows without a gap: as flat as the lanes
+        VB all = hn::Load(DB(), bytes);
+        if (channels < 4)
+            all = hn::TableLookupBytes(all, channels == 1 ? TurnFours() : UnturnPairs());
+        StoreBytes(all, out + 4 * lane, std::min(kBytes, step.rows * channels - 4 * lane));
+        return;
+    }
+    for (std::size_t i = lane; i < std::min(lane + kLanes, fours * width); i += 4, bytes += 16) {
+        const std::size_t row = i / width * 4, c = i % width;
+        for (std::size_t r = 0; r < std::min<std::size_t>(4, step.rows - row); ++r)
+            std::memcpy(out + (row + r) * channels + c, bytes + 4 * r,
+                        std::min<std::size_t>(4, channels - c));
+    }
 }
 
-// What four rows add to each of the places they are taps of: those whose quad lies within kQuads.
+// kPlaces vectors of lanes, each a pattern's length behind the one before: they share the weights.
 template <std::size_t kPlaces>
-HWY_INLINE void AddTurn(VI (&sum)[kPlaces][4], const std::uint8_t* row, std::size_t channels,
-                        const std::int8_t* HWY_RESTRICT weight, std::size_t turn, std::size_t jump,
-                        std::size_t quads)
-{
-    const Turned turned = TurnRows(row, channels);
-    for (std::size_t p = 0; p < kPlaces; ++p) {
-        const std::size_t quad = turn - jump * p; // wraps around where it is not this place's turn yet
-        if (quad < quads)
-            for (std::size_t v = 0; v < 4; ++v)
-                sum[p][v] = Dot(sum[p][v], turned.input[v], weight + (quad * 4 + v) * kWeightBytes);
-    }
-}
-
-// All turns written out, so that no branch is left.
-template <std::size_t kPlaces, std::size_t kJump, std::size_t kQuads, std::size_t... kTurn>
-HWY_INLINE void AddTurns(VI (&sum)[kPlaces][4], const std::uint8_t* row, std::size_t channels,
-                         const std::int8_t* HWY_RESTRICT weight, std::index_sequence<kTurn...>)
-{
-    (AddTurn(sum, row + kTurn * 4 * channels, channels, weight, kTurn, kJump, kQuads), ...);
-}
-
-// kPlaces vectors of bytes, each a pattern's length behind the one before: they share the rows they turn.
-// kJump and kQuads are those of the step, or 0 where they are not known beforehand.
-template <std::size_t kPlaces, std::size_t kJump, std::size_t kQuads>
 HWY_INLINE void DepthwiseTile(const Step& step, const PackedLanes& lanes, const Range& to,
-                              const std::uint8_t* planes, std::size_t plane, std::size_t place,
-                              std::uint8_t* out, std::size_t count)
+                              const std::uint8_t* planes, std::size_t lane, std::uint8_t* out)
 {
-    const std::size_t four_rows = 4 * step.channels, jump = step.jump, quads = step.quads;
-    const std::int8_t* HWY_RESTRICT weight = lanes.weight.data();
+    const std::size_t pattern = step.lanes.size() * kLanes;
+    const std::uint8_t* HWY_RESTRICT in = planes + 4 * lane;
     VI sum[kPlaces][4];
-    for (std::size_t p = 0; p < kPlaces; ++p)
-        for (std::size_t v = 0; v < 4; ++v)
-            sum[p][v] = hn::Load(DI(), lanes.start.data() + v * kLanes);
-    for (std::size_t phase = 0; phase < step.stride; ++phase, weight += quads * 4 * kWeightBytes) {
-        const std::uint8_t* HWY_RESTRICT row = planes + phase * plane + place;
-        if constexpr (kQuads > 0) {
-            AddTurns<kPlaces, kJump, kQuads>(sum, row, step.channels, weight,
-                                             std::make_index_sequence<kQuads + kJump*(kPlaces - 1)>());
-        } else {
-            for (std::size_t turn = 0; turn < quads + jump * (kPlaces - 1); ++turn)
-                if (turn % jump < quads || turn >= jump * kPlaces) // otherwise between two places
-                    AddTurn(sum, row + turn * four_rows, step.channels, weight, turn, jump, quads);
-        }
+    const VI start = hn::Load(DI(), lanes.start.data());
+    Each<kPlaces>([&](auto p) SOFTMOD_ATTR { Each<4>([&](auto r) SOFTMOD_ATTR { sum[p][r] = start; }); });
+    for (const auto& turn : lanes.turns) {
+        const std::int8_t* HWY_RESTRICT weight = lanes.weight.data() + turn.weight;
+        Input input[kPlaces];
+        Each<kPlaces>([&](auto p) SOFTMOD_ATTR {
+            input[p] = Prepare(hn::LoadU(DB(), in + turn.at + 4 * p * pattern));
+        });
+        Each<4>([&](auto r) SOFTMOD_ATTR {
+            if (!turn.reads[r])
+                return;
+            Each<kPlaces>([&](auto p) SOFTMOD_ATTR { sum[p][r] = Dot(sum[p][r], input[p], weight); });
+            weight += kWeightBytes;
+        });
     }
-    for (std::size_t p = 0; p < kPlaces; ++p) {
-        const auto scaled = [&](std::size_t v) SOFTMOD_ATTR {
-            return Scaled(sum[p][v], lanes.scale.data() + v * kLanes, lanes.offset.data() + v * kLanes);
+    Each<kPlaces>([&](auto p) SOFTMOD_ATTR {
+        const auto scaled = [&](auto r) SOFTMOD_ATTR {
+            return Scaled(sum[p][r], lanes.scale.data(), lanes.offset.data());
         };
-        StoreBytes(Round(scaled(0), scaled(1), scaled(2), scaled(3), to), out + place + p * jump * four_rows,
-                   count);
-    }
-}
-
-template <std::size_t kJump, std::size_t kQuads>
-void DepthwiseRows(const Step& step, const std::uint8_t* planes, std::uint8_t* out)
-{
-    constexpr std::size_t kPlaces = kManyRegisters ? 4 : 2;
-    const std::size_t plane = phase_rows(step) * step.channels;
-    const std::size_t flat = step.rows * step.channels, pattern = 4 * step.jump * step.channels;
-    const Range to(step.to);
-    for (std::size_t i = 0; i < step.lanes.size(); ++i) {
-        std::size_t place = i * kBytes;
-        for (; place + (kPlaces - 1) * pattern + kBytes <= flat; place += kPlaces * pattern)
-            DepthwiseTile<kPlaces, kJump, kQuads>(step, step.lanes[i], to, planes, plane, place, out, kBytes);
-        for (; place < flat; place += pattern)
-            DepthwiseTile<1, 0, 0>(step, step.lanes[i], to, planes, plane, place, out,
-                                   std::min(kBytes, flat - place));
-    }
+        const VB bytes = RoundFour(scaled, to);
+        const std::size_t at = lane + p * pattern;
+        if (step.out_layout == Layout::blocks) {
+            StoreBytes(bytes, out + 4 * at, std::min(kBytes, step.rows * filled(step.channels) - 4 * at));
+        } else {
+            HWY_ALIGN std::uint8_t all[kBytes];
+            hn::Store(bytes, DB(), all);
+            StoreLanesToRows(step, all, at, out);
+        }
+    });
 }
 
 void Depthwise(const Step& step, std::uint8_t* arena)
 {
+    constexpr std::size_t kPlaces = kManyRegisters ? 4 : 2;
     const std::uint8_t* planes = arena + step.in;
-    if (step.stride > 1) {
-        SortByPhase(step, planes, arena + step.scratch);
+    if (step.scratch != 0) {
+        Turn(step, planes, arena + step.scratch);
         planes = arena + step.scratch;
     }
     std::uint8_t* out = arena + step.out;
-#if SOFTMOD_DOT && HWY_TARGET == HWY_AVX3 // usual shapes: 16 channels and multiples of 8, kernels to 24
-    switch (step.quads < 10 ? 10 * step.jump + step.quads : 0) {
-    case 11:
-        return DepthwiseRows<1, 1>(step, planes, out);
-    case 12:
-        return DepthwiseRows<1, 2>(step, planes, out);
-    case 13:
-        return DepthwiseRows<1, 3>(step, planes, out);
-    case 14:
-        return DepthwiseRows<1, 4>(step, planes, out);
-    case 21:
-        return DepthwiseRows<2, 1>(step, planes, out);
-    case 22:
-        return DepthwiseRows<2, 2>(step, planes, out);
-    case 23:
-        return DepthwiseRows<2, 3>(step, planes, out);
-    case 24:
-        return DepthwiseRows<2, 4>(step, planes, out);
-    case 26:
-        return DepthwiseRows<2, 6>(step, planes, out);
-    default:
-        break;
+    const Range to(step.to);
+    const std::size_t all = (step.rows + 3) / 4 * filled(step.channels), pattern = step.lanes.size() * kLanes;
+    for (std::size_t i = 0; i < step.lanes.size(); ++i) {
+        std::size_t lane = i * kLanes;
+        for (; lane + (kPlaces - 1) * pattern < all; lane += kPlaces * pattern)
+            DepthwiseTile<kPlaces>(step, step.lanes[i], to, planes, lane, out);
+        for (; lane < all; lane += pattern)
+            DepthwiseTile<1>(step, step.lanes[i], to, planes, lane, out);
     }
-#endif
-    DepthwiseRows<0, 0>(step, planes, out);
 }

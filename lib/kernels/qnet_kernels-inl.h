@@ -18,6 +18,18 @@ constexpr std::size_t kBytes = hn::MaxLanes(DB());
 constexpr std::size_t kUnit = 4; // vectors of a unit of output channels, at most
 constexpr bool kManyRegisters = HWY_TARGET == HWY_AVX3;
 
+// Calls f with 0, ..., n - 1 as constants: what f finds at those places of an array can lie in registers.
+template <typename F, std::size_t... i>
+HWY_INLINE void EachOf(const F& f, std::index_sequence<i...>)
+{
+    (f(std::integral_constant<std::size_t, i>()), ...);
+}
+template <std::size_t n, typename F>
+HWY_INLINE void Each(const F& f)
+{
+    EachOf(f, std::make_index_sequence<n>());
+}
+
 #include "qnet_products-inl.h"
 
 #include "qnet_conv-inl.h"
@@ -60,7 +72,8 @@ constexpr const char* kName =
 
 const QnetKernels& Kernels()
 {
-    static constexpr PackFormat format{kLanes, kUnit, !SOFTMOD_DOT, SOFTMOD_DOT && HWY_ARCH_ARM};
+    static constexpr PackFormat format{kLanes, kUnit, kManyRegisters ? kUnit : 2, !SOFTMOD_DOT,
+                                       SOFTMOD_DOT && HWY_ARCH_ARM};
     static constexpr QnetKernels kernels{kName,   format,  Conv,     Depthwise,    Add,
                                          MaxPool, Rescale, Quantise, SumOfSquares, DotProducts};
     return kernels;

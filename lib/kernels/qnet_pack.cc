@@ -36,11 +36,11 @@ std::int32_t start_of(std::int32_t sum_of_weights, const Step& step, const PackF
     return ((format.signed_input ? 128 : 0) - step.from.zero) * sum_of_weights;
 }
 
-PackedUnit pack_unit(const Step& step, const PackFormat& format, std::size_t first)
+PackedUnit pack_unit(const Step& step, const PackFormat& format, std::size_t first, std::size_t most)
 {
     PackedUnit unit;
     unit.first = first;
-    unit.channels = std::min(format.max_vectors * format.lanes, step.channels - first);
+    unit.channels = std::min(most, step.channels - first);
     unit.vectors = (unit.channels + format.lanes - 1) / format.lanes;
     const std::size_t depth = step.depth();
     const auto weight_of = [&](std::size_t channel, std::size_t i) -> std::int8_t {
@@ -54,7 +54,8 @@ PackedUnit pack_unit(const Step& step, const PackFormat& format, std::size_t fir
                 any |= weight_of(c, at + i) != 0;
         if (!any)
             continue;
-        unit.quads.push_back(static_cast<std::uint32_t>(at));
+        // Of `blocks`, four channels every 16 bytes.
+        unit.quads.push_back(static_cast<std::uint32_t>(step.in_layout == Layout::blocks ? 4 * at : at));
         for (std::size_t v = 0; v < unit.vectors; ++v)
             append_quad(unit.weight, format, [&](std::size_t lane, std::size_t i) {
                 return weight_of(v * format.lanes + lane, at + i);
@@ -72,44 +73,62 @@ PackedUnit pack_unit(const Step& step, const PackFormat& format, std::size_t fir
     return unit;
 }
 
-// The kernel turns 4 rows of bytes by interleaving within blocks of 16 bytes: dword i of block b of vector v
-// then belongs to byte 16 b + 4 v + i.
+// Lanes `first` on of a depthwise convolution's flat result: see PackedLanes.
 PackedLanes pack_lanes(const Step& step, const PackFormat& format, std::size_t first)
 {
     PackedLanes packed;
-    const auto channel_of = [&](std::size_t vector, std::size_t lane) {
-        return (first + 16 * (lane / 4) + 4 * vector + lane % 4) % step.channels;
+    const std::size_t width = filled(step.channels);
+    const auto channel_of = [&](std::size_t lane) { return (first + lane) % width; };
+    // What row `row` of the input weighs in row `out` of the result, in that lane.
+    const auto weight_of = [&](std::size_t lane, std::size_t row, std::size_t out) -> std::int8_t {
+        const std::size_t c = channel_of(lane), before = step.lead + out * step.stride;
+        return c < step.channels && row >= before && row < before + step.kernel
+                   ? step.weight[(row - before) * step.channels + c]
+                   : std::int8_t{0};
     };
-    for (std::size_t phase = 0; phase < step.stride; ++phase)
-        for (std::size_t tap = 0; tap < 4 * step.quads; tap += 4)
-            for (std::size_t v = 0; v < 4; ++v)
+    for (std::size_t turn = 0; turn < turns_of(step); ++turn) {
+        PackedLanes::Turn found{turn % step.stride * plane_bytes(step) + turn / step.stride * 4 * width,
+                                {},
+                                packed.weight.size()};
+        for (std::size_t out = 0; out < std::min<std::size_t>(4, step.rows); ++out) {
+            for (std::size_t lane = 0; lane < format.lanes; ++lane)
+                for (std::size_t i = 0; i < 4; ++i)
+                    found.reads[out] |= weight_of(lane, 4 * turn + i, out) != 0;
+            if (found.reads[out])
                 append_quad(packed.weight, format, [&](std::size_t lane, std::size_t i) {
-                    const std::size_t row = (tap + i) * step.stride + phase;
-                    return row < step.kernel ? step.weight[row * step.channels + channel_of(v, lane)]
-                                             : std::int8_t{0};
+                    return weight_of(lane, 4 * turn + i, out);
                 });
-    for (std::size_t v = 0; v < 4; ++v)
-        for (std::size_t lane = 0; lane < format.lanes; ++lane) {
-            const std::size_t c = channel_of(v, lane);
-            std::int32_t sum = 0;
-            for (std::size_t k = 0; k < step.kernel; ++k)
-                sum += step.weight[k * step.channels + c];
-            packed.start.push_back(start_of(sum, step, format));
-            packed.scale.push_back(step.scale[c]);
-            packed.offset.push_back(step.offset[c]);
         }
+        if (packed.weight.size() > found.weight)
+            packed.turns.push_back(found);
+    }
+    for (std::size_t lane = 0; lane < format.lanes; ++lane) {
+        const std::size_t c = channel_of(lane);
+        const bool real = c < step.channels;
+        std::int32_t sum = 0;
+        for (std::size_t k = 0; real && k < step.kernel; ++k)
+            sum += step.weight[k * step.channels + c];
+        packed.start.push_back(start_of(sum, step, format));
+        packed.scale.push_back(real ? step.scale[c] : 0.0f);
+        packed.offset.push_back(real ? step.offset[c] : 0.0f);
+    }
     return packed;
 }
 
 void pack_depthwise(Step& step, const PackFormat& format)
 {
-    // Passes advance by whole blocks of 4 rows, as few as are whole vectors.
-    const std::size_t bytes = 4 * format.lanes;
-    step.jump = bytes / std::gcd(bytes, 4 * step.channels);
-    step.quads = (phase_taps(step, 0) + 3) / 4; // the first phase has the most taps
-    const std::size_t pattern = std::min(4 * step.jump * step.channels, step.rows * step.channels);
-    for (std::size_t first = 0; first < pattern; first += bytes)
+    const std::size_t width = filled(step.channels), lanes = (step.rows + 3) / 4 * width;
+    const std::size_t pattern = std::min(std::lcm(width, format.lanes), lanes);
+    for (std::size_t first = 0; first < pattern; first += format.lanes)
         step.lanes.push_back(pack_lanes(step, format, first));
+}
+
+void pack_conv(Step& step, const PackFormat& format)
+{
+    const bool rows = step.in_layout == Layout::rows && step.out_layout == Layout::rows;
+    const std::size_t most = (rows ? format.max_vectors : format.vectors_of_four_rows) * format.lanes;
+    for (std::size_t first = 0; first < step.channels; first += most)
+        step.units.push_back(pack_unit(step, format, first, most));
 }
 
 } // namespace
@@ -120,8 +139,7 @@ void pack(Plan& plan, const PackFormat& format)
         if (step.plain || format.lanes == 0)
             continue;
         if (step.kind == Step::Kind::conv)
-            for (std::size_t first = 0; first < step.channels; first += format.max_vectors * format.lanes)
-                step.units.push_back(pack_unit(step, format, first));
+            pack_conv(step, format);
         if (step.kind == Step::Kind::depthwise)
             pack_depthwise(step, format);
     }

@@ -2,7 +2,6 @@
 #include "qnet_plan.h"
 
 #include <algorithm>
-#include <cmath>
 #include <stdexcept>
 
 namespace softmod
@@ -22,7 +21,7 @@ class Planner
 public:
     Planner(Plan& plan, const Model& model) : d_plan(plan), d_model(model) {}
 
-    void plan()
+    void plan(bool rows_only)
     {
         const auto& nodes = d_model.nodes;
         d_readers.resize(nodes.size());
@@ -30,22 +29,27 @@ public:
             for (const auto input : nodes[i].inputs)
                 d_readers[input].push_back(i);
         d_plan.buffers.resize(nodes.size());
+        std::vector<bool> merged(nodes.size());
+        for (std::size_t i = 0; i < nodes.size(); ++i)
+            merged[i] = merged_pool(i) != nullptr;
+        d_layouts = rows_only ? std::vector<Layout>(nodes.size(), Layout::rows)
+                              : layouts_of(d_model, d_readers, merged);
         d_plan.iq = d_plan.features = nodes.size();
         for (std::size_t i = 0; i < nodes.size(); ++i) {
             if (nodes[i].op == Op::iq)
                 d_plan.iq = i;
             if (nodes[i].op == Op::features)
                 d_plan.features = i;
-            if (!nodes[i].gives_logits && !merged_pool(i))
+            if (!nodes[i].gives_logits && !merged[i])
                 place(i);
         }
         for (std::size_t i = 0; i < nodes.size(); ++i)
             add_steps(i);
-        // Kernels read behind what they need: four rows and two vectors at most.
+        // Kernels read behind what they need: eight rows and two vectors at most.
         std::size_t widest = 0;
         for (const auto& node : nodes)
-            widest = std::max(widest, node.channels);
-        d_plan.arena = round_up(d_end + 4 * widest + 256, 64);
+            widest = std::max(widest, filled(node.channels));
+        d_plan.arena = round_up(d_end + 8 * widest + 256, 64);
     }
 
 private:
@@ -53,17 +57,11 @@ private:
     const std::size_t* merged_pool(std::size_t i) const
     {
         const auto& node = d_model.nodes[i];
-        if (node.op != Op::conv || is_depthwise(node) || d_readers[i].size() != 1)
+        if (node.op != Op::conv || is_depthwise(d_model, node) || d_readers[i].size() != 1)
             return nullptr;
         const auto& reader = d_model.nodes[d_readers[i].front()];
         const bool fits = reader.op == Op::max_pool && reader.kernel == 2 && reader.stride == 2;
         return fits ? &d_readers[i].front() : nullptr;
-    }
-
-    bool is_depthwise(const ModelNode& node) const
-    {
-        const auto channels = d_model.nodes[node.inputs[0]].channels;
-        return node.groups == channels && node.channels == channels;
     }
 
     // Gives node i its room: rows of padding as the most demanding reader wants them.
@@ -77,10 +75,17 @@ private:
         }
         auto& buffer = d_plan.buffers[i];
         buffer.used = true;
+        buffer.layout = d_layouts[i];
         buffer.range = ByteRange::of(node.low, node.high);
-        buffer.begin = take((left + node.length + right) * node.channels);
-        buffer.at = buffer.begin + left * node.channels;
-        buffer.end = buffer.begin + (left + node.length + right) * node.channels;
+        std::size_t width = node.channels;
+        if (buffer.layout != Layout::rows) { // whole fours
+            width = filled(width);
+            left = round_up(left, 4);
+            right = round_up(right, 4);
+        }
+        buffer.begin = take((left + node.length + right) * width);
+        buffer.at = buffer.begin + left * width;
+        buffer.end = buffer.begin + (left + node.length + right) * width;
     }
 
     std::size_t take(std::size_t bytes)
@@ -105,8 +110,12 @@ private:
         const auto& input = d_model.nodes[node.inputs[0]];
         const auto& from = d_plan.buffers[node.inputs[0]];
         Step step;
-        step.in = from.at - node.left * input.channels;
+        step.in_layout = from.layout;
+        step.in = from.layout == Layout::rows ? from.at - node.left * input.channels
+                                              : from.at - round_up(node.left, 4) * filled(input.channels);
+        step.lead = from.layout == Layout::rows ? 0 : round_up(node.left, 4) - node.left;
         step.from = from.range;
+        step.plain = is_plain(node);
         step.rows = node.length;
         step.channels = node.channels;
         step.in_channels = input.channels;
@@ -129,6 +138,7 @@ private:
     void give(Step& step, std::size_t node) const
     {
         step.out = d_plan.buffers[node].at;
+        step.out_layout = d_plan.buffers[node].layout;
         step.to = d_plan.buffers[node].range;
     }
 
@@ -136,7 +146,7 @@ private:
     {
         switch (node.op) {
         case Op::conv:
-            if (is_depthwise(node))
+            if (is_depthwise(d_model, node))
                 depthwise(step, node);
             else
                 step.weight = written_out(node, input);
@@ -165,9 +175,8 @@ private:
         default:
             step.kind = Step::Kind::max_pool;
         }
-        step.plain = !step.logits && !within_int32(step);
-        if (step.kind == Step::Kind::depthwise && step.stride > 1)
-            step.scratch = take(step.stride * phase_rows(step) * step.channels + 64);
+        if (step.kind == Step::Kind::depthwise && (step.stride > 1 || step.in_layout == Layout::rows))
+            step.scratch = take(step.stride * plane_bytes(step) + 64);
     }
 
     // A mean is a depthwise convolution with weights of 1.
@@ -230,36 +239,24 @@ private:
             step.rows = input.length;
             step.channels = input.channels;
             step.scale = {node.scale[n]};
-            step.plain = !within_int32(step);
+            step.plain = is_plain(node);
             done += input.channels * input.length;
             d_plan.steps.push_back(std::move(step));
         }
     }
 
-    // Whether no float on the way to the result can be larger than an int32 holds.
-    static bool within_int32(const Step& step)
-    {
-        constexpr double largest_sum = 1 << 24, limit = 1 << 30;
-        double scale = 0.0, offset = 0.0;
-        for (const double s : step.scale)
-            scale = std::max(scale, std::fabs(s));
-        for (const double o : step.offset)
-            offset = std::max(offset, std::fabs(o));
-        const bool sums = step.kind == Step::Kind::conv || step.kind == Step::Kind::depthwise;
-        return scale * (sums ? largest_sum : 512.0) + offset < limit;
-    }
-
     Plan& d_plan;
     const Model& d_model;
     std::vector<std::vector<std::size_t>> d_readers;
+    std::vector<Layout> d_layouts;
     std::size_t d_end = 64; // room to read in front of the first
 };
 
 } // namespace
 
-Plan::Plan(const Model& model)
+Plan::Plan(const Model& model, bool rows_only)
 {
-    Planner(*this, model).plan();
+    Planner(*this, model).plan(rows_only);
 }
 
 } // namespace softmod

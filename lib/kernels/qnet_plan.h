@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A model as the steps that the inner kernels run, and the memory they run in. Internal to qnet.
 //
-// Activations lie channels last: row t holds the channels of time t, and rows lie one behind the other. The
-// window of a convolution over time is then one contiguous piece of memory, and a dense layer is a
-// convolution whose only window is everything. Every integer is stored as a byte plus its range's zero point:
-// 0 where it is unsigned, 128 where it is signed. Rows of zeros (of zero points) stand before and behind a
-// tensor for the padding of those that read it.
+// Activations lie channels last, unless qnet_layout.h says otherwise: row t holds the channels of time t, and
+// rows lie one behind the other. The window of a convolution over time is then one contiguous piece of
+// memory, and a dense layer is a convolution whose only window is everything. Every integer is stored as a
+// byte plus its range's zero point: 0 where it is unsigned, 128 where it is signed. Rows of zeros (of zero
+// points) stand before and behind a tensor for the padding of those that read it.
 #pragma once
 
 #include "model_file.h"
+#include "qnet_layout.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -67,11 +68,17 @@ struct PackedUnit {
     Aligned<float> scale, offset; // [vectors][lanes]
 };
 
-// Places of a depthwise convolution's flat result that one pass computes together, and all that lie a
-// multiple of the pattern's length behind them.
+// What a vector of lanes of a depthwise convolution sums: in lane f of its flat result is channel f % filled
+// of four rows, 4 (f / filled) and those behind it.
 struct PackedLanes {
-    Aligned<std::int8_t> weight;  // [phases][quads][4 vectors][lanes][4]
-    Aligned<std::int32_t> start;  // [4 vectors][lanes]
+    struct Turn {           // four rows of the input that some of the four rows read
+        std::size_t at;     // bytes from the first one's
+        bool reads[4];      // which
+        std::size_t weight; // bytes from the first weight, of the first that reads
+    };
+    std::vector<Turn> turns;
+    Aligned<std::int8_t> weight;  // [turns][those that read][lanes][4]
+    Aligned<std::int32_t> start;  // [lanes]
     Aligned<float> scale, offset; // the same
 };
 
@@ -79,8 +86,10 @@ struct Step {
     enum class Kind { conv, depthwise, add, max_pool, rescale } kind = Kind::conv;
     bool plain = false; // outside of what the SIMD forms take: run by the plain form
 
-    // Bytes from the start of the arena. `in` is the first row of the first window, padding included.
+    // Bytes from the start of the arena. `in` is the first row of the first window, padding included; of four
+    // rows that lie together, the first of those it is in.
     std::size_t in = 0, in2 = 0, out = 0;
+    Layout in_layout = Layout::rows, out_layout = Layout::rows;
     ByteRange from, from2, to;
     std::size_t rows = 0, channels = 0; // of the result
     std::size_t in_channels = 0, kernel = 1, stride = 1;
@@ -89,24 +98,28 @@ struct Step {
     bool logits = false; // conv: gives float32
     std::vector<std::int8_t> weight;  // conv: [channels][kernel * in_channels]; depthwise: [kernel][channels]
     std::vector<float> scale, offset; // [channels]; add: scale of both; rescale: one
-    std::size_t scratch = 0;          // depthwise with stride: room for the rows sorted by phase
+
+    // Depthwise: rows of zeros before the first window in its four rows; room for the input in the form that
+    // the kernel reads, 0 where it has that already.
+    std::size_t lead = 0, scratch = 0;
 
     std::vector<PackedUnit> units;  // conv
-    std::vector<PackedLanes> lanes; // depthwise
-    std::size_t jump = 1;           // depthwise: rows between two passes of the same lanes, divided by 4
-    std::size_t quads = 0;          // depthwise: groups of 4 taps, in each phase as many
+    std::vector<PackedLanes> lanes; // depthwise: repeats over the result
 
     std::size_t depth() const { return kernel * in_channels; }
 };
 
-// How many rows a depthwise step's phase has to hold, and its taps.
-inline std::size_t phase_rows(const Step& step)
+// A depthwise convolution reads its input turned. Its stride leads from four rows of the result to as many
+// fours of rows further in the input, so fours lie in `stride` planes in turn: a plane's fours are
+// neighbours.
+inline std::size_t turns_of(const Step& step) // that four rows of the result read
 {
-    return step.rows + (step.kernel + step.stride - 1) / step.stride;
+    return (step.lead + 3 * step.stride + step.kernel + 3) / 4;
 }
-inline std::size_t phase_taps(const Step& step, std::size_t phase)
+inline std::size_t plane_bytes(const Step& step)
 {
-    return step.kernel > phase ? (step.kernel - phase + step.stride - 1) / step.stride : 0;
+    return ((step.rows + 3) / 4 + (turns_of(step) + step.stride - 1) / step.stride) * 4 *
+           filled(step.channels);
 }
 
 struct Plan {
@@ -115,6 +128,7 @@ struct Plan {
         bool used = false;
         std::size_t begin = 0, at = 0, end = 0; // padding, first row, behind the padding
         ByteRange range;
+        Layout layout = Layout::rows;
     };
 
     std::vector<Step> steps;
@@ -122,8 +136,9 @@ struct Plan {
     std::size_t arena = 0;            // bytes, slack for reading behind the end included
     std::size_t iq = 0, features = 0; // places of these nodes; the number of nodes where there is none
 
-    // Throws std::invalid_argument for a model that is too large once its groups are written out.
-    explicit Plan(const Model& model);
+    // rows_only: as the plain form wants it. Throws std::invalid_argument for a model that is too large once
+    // its groups are written out.
+    Plan(const Model& model, bool rows_only);
 };
 
 } // namespace softmod

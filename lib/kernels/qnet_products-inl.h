@@ -138,6 +138,16 @@ HWY_INLINE VB Round(VF a, VF b, VF c, VF d, const Range& to)
     return hn::Min(hn::Max(PackToBytes(ab, cd), to.low), to.high);
 }
 
+// The same of what scaled(0) to scaled(3) give.
+template <typename F>
+HWY_INLINE VB RoundFour(const F& scaled, const Range& to)
+{
+    using std::integral_constant;
+    return Round(scaled(integral_constant<std::size_t, 0>()), scaled(integral_constant<std::size_t, 1>()),
+                 scaled(integral_constant<std::size_t, 2>()), scaled(integral_constant<std::size_t, 3>()),
+                 to);
+}
+
 // The same in order: lane l of vector v becomes byte v * kLanes + l.
 HWY_INLINE VB InOrder(VB bytes)
 {
@@ -149,6 +159,27 @@ HWY_INLINE VB InOrder(VB bytes)
 #else
     return bytes;
 #endif
+}
+
+// ---- within each 16 bytes, for TableLookupBytes
+
+HWY_INLINE VB TurnFours() // byte 4 r + c to 4 c + r and back
+{
+    alignas(16) static constexpr std::uint8_t places[16] = {0, 4, 8,  12, 1, 5, 9,  13,
+                                                            2, 6, 10, 14, 3, 7, 11, 15};
+    return hn::LoadDup128(DB(), places);
+}
+HWY_INLINE VB TurnPairs() // two fours of rows of two channels, from rows: 8 f + 2 r + c to 8 f + 4 c + r
+{
+    alignas(16) static constexpr std::uint8_t places[16] = {0, 2,  4,  6,  1, 3,  5,  7,
+                                                            8, 10, 12, 14, 9, 11, 13, 15};
+    return hn::LoadDup128(DB(), places);
+}
+HWY_INLINE VB UnturnPairs() // the same from lanes, to rows: 4 r + 2 f + c to 8 f + 2 r + c
+{
+    alignas(16) static constexpr std::uint8_t places[16] = {0, 1, 4, 5, 8,  9,  12, 13,
+                                                            2, 3, 6, 7, 10, 11, 14, 15};
+    return hn::LoadDup128(DB(), places);
 }
 
 HWY_INLINE VF Scaled(VI sum, const float* HWY_RESTRICT scale, const float* HWY_RESTRICT offset)

@@ -45,7 +45,7 @@ namespace HWY_NAMESPACE
 namespace plain
 {
 #define SOFTMOD_DOT 0
-#define SOFTMOD_ATTR HWY_ATTR // of lambdas
+#define SOFTMOD_ATTR HWY_ATTR __attribute__((always_inline)) // of lambdas
 #include "qnet_kernels-inl.h"
 #undef SOFTMOD_ATTR
 #undef SOFTMOD_DOT
@@ -64,7 +64,7 @@ namespace HWY_NAMESPACE
 namespace dot
 {
 #define SOFTMOD_DOT 1
-#define SOFTMOD_ATTR __attribute__((target(SOFTMOD_DOT_ATTRIBUTES)))
+#define SOFTMOD_ATTR __attribute__((target(SOFTMOD_DOT_ATTRIBUTES), always_inline))
 #include "qnet_kernels-inl.h"
 #undef SOFTMOD_ATTR
 #undef SOFTMOD_DOT

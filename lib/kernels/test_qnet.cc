@@ -30,6 +30,38 @@ public:
         add(Op::iq).scale = {40.0f};
         for (const auto op : ops)
             op == Op::add ? side_and_add() : next(op);
+        return finish();
+    }
+
+    // Depthwise and pointwise convolutions, additions between some, whose lengths are multiples of 4.
+    Model make_separable()
+    {
+        d_model.frame_length = static_cast<std::size_t>(16 * pick(8, 20));
+        add(Op::iq).scale = {40.0f};
+        for (int block = 0; block < 4; ++block) {
+            auto& depthwise = add(Op::conv);
+            depthwise.groups = depthwise.channels;
+            depthwise.kernel = static_cast<std::size_t>(pick(1, 30));
+            depthwise.stride = depthwise.length % 8 == 0 ? static_cast<std::size_t>(pick(1, 2)) : 1;
+            depthwise.left = static_cast<std::size_t>(pick(0, static_cast<int>(depthwise.kernel) - 1));
+            depthwise.length /= depthwise.stride;
+            depthwise.right = (depthwise.length - 1) * depthwise.stride + depthwise.kernel - depthwise.left;
+            depthwise.right -= std::min(depthwise.right, input_of(depthwise).length);
+            weigh(depthwise, depthwise.kernel);
+            auto& pointwise = add(Op::conv);
+            pointwise.channels = static_cast<std::size_t>(pick(1, 80));
+            weigh(pointwise, input_of(pointwise).channels);
+            if (pick(0, 1))
+                side_and_add();
+        }
+        if (pick(0, 1))
+            next(pick(0, 1) ? Op::global_avg_pool : Op::avg_pool);
+        return finish();
+    }
+
+private:
+    Model finish()
+    {
         auto& last = add(Op::dense);
         last.gives_logits = true;
         last.channels = static_cast<std::size_t>(pick(1, 70));
@@ -40,7 +72,6 @@ public:
         return std::move(d_model);
     }
 
-private:
     const ModelNode& input_of(const ModelNode& node) const { return d_model.nodes[node.inputs[0]]; }
 
     // Reads the last one and has its shape.
@@ -171,6 +202,18 @@ std::vector<float> logits_of(const Model& model, const std::vector<std::int16_t>
     return logits;
 }
 
+void expect_plain_form(RandomModel& random, const Model& model, const std::string& target, unsigned seed)
+{
+    std::vector<std::int16_t> iq(2 * model.frame_length);
+    for (auto& value : iq)
+        value = static_cast<std::int16_t>(random.pick(model.nodes[0].low, model.nodes[0].high));
+    const auto got = logits_of(model, iq);
+    use_simd_target("generic");
+    const auto expected = logits_of(model, iq);
+    use_simd_target(target);
+    EXPECT_EQ(got, expected) << "seed " << seed;
+}
+
 TEST_P(Qnet, EqualsThePlainForm)
 {
     const std::vector<std::vector<Op>> chains = {
@@ -183,14 +226,16 @@ TEST_P(Qnet, EqualsThePlainForm)
     for (unsigned seed = 0; seed < 40; ++seed) {
         RandomModel random(seed);
         const auto model = random.make(chains[seed % chains.size()]);
-        std::vector<std::int16_t> iq(2 * model.frame_length);
-        for (auto& value : iq)
-            value = static_cast<std::int16_t>(random.pick(model.nodes[0].low, model.nodes[0].high));
-        const auto got = logits_of(model, iq);
-        use_simd_target("generic");
-        const auto expected = logits_of(model, iq);
-        use_simd_target(GetParam().target);
-        EXPECT_EQ(got, expected) << "seed " << seed;
+        expect_plain_form(random, model, GetParam().target, seed);
+    }
+}
+
+TEST_P(Qnet, SeparableEqualsThePlainForm)
+{
+    for (unsigned seed = 0; seed < 60; ++seed) {
+        RandomModel random(seed);
+        const auto model = random.make_separable();
+        expect_plain_form(random, model, GetParam().target, seed);
     }
 }
 
