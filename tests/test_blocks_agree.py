@@ -23,7 +23,7 @@ DESCRIPTIONS = {
     for path in sorted((ROOT / "grc").glob("softmod_*.block.yml"))
 }
 HEADERS = sorted(path.stem for path in (ROOT / "include" / "gnuradio" / "softmod").glob("*.h") if path.stem != "api")
-MESSAGE_PORTS = {"noise_var", "constellation", "status", "model", "classification"}
+MESSAGE_PORTS = {"noise_var", "constellation", "status", "model", "classification", "pdu"}
 #: Blocks whose first parameter is the file of a classifier; of a demapper.
 CLASSIFIER_MODELS = {"modulation_classifier_c", "multichannel_classifier"}
 DEMAPPER_MODELS = {"demodulator_cf", "modulator_bc", "neural_demapper_cf"}
@@ -111,6 +111,7 @@ def variants(platform: Any, name: str) -> Iterator[Any]:
     for values in itertools.product(*choices.values()):
         graph = platform.make_flow_graph()
         block = graph.new_block(f"softmod_{name}")
+        block.params["id"].set_value("made")
         for key, value in zip(choices, values, strict=True):
             block.params[key].set_value(value)
         graph.rewrite()
@@ -118,7 +119,10 @@ def variants(platform: Any, name: str) -> Iterator[Any]:
 
 
 def call_of(code: str) -> ast.Call:
-    expression = ast.parse(code.strip(), mode="eval").body
+    """The constructor's or setter's call; lines behind it put a widget into its place."""
+    first = ast.parse(code.strip()).body[0]
+    assert isinstance(first, ast.Expr), code
+    expression = first.value
     assert isinstance(expression, ast.Call), code
     return expression
 
@@ -188,7 +192,8 @@ def test_ports_are_those_of_the_block(
             model = qpsk_model() if name in DEMAPPER_MODELS else small_model()
             (tmp_path / "model").write_bytes(model.to_bytes())
             code = code.replace("''", repr(str(tmp_path / "model")), 1)
-        made = eval(code, {"softmod": softmod, "samp_rate": 32e3})  # the variable that every new flowgraph has
+        known = {"softmod": softmod, "samp_rate": 32e3}  # the variable that every new flowgraph has
+        made = eval(ast.unparse(call_of(code)), known)
         for ports, signature in (
             (block.sinks, made.input_signature()),
             (block.sources, made.output_signature()),
