@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from gr_softmod.classifier.feature_set import FEATURE_NAMES
+from gr_softmod.classifier.feature_set import SET_1
 from gr_softmod.classifier.graph import Graph, Node
 
 CLASSES = ("BPSK", "QPSK", "FM")
@@ -34,7 +34,7 @@ def every_operation(length: int = 256) -> Graph:
         ),
         frame_length=length,
         class_names=CLASSES,
-        feature_names=FEATURE_NAMES[3:8],
+        feature_names=SET_1[3:8],
         auxiliary=("average", "hidden"),
     )  # fmt: skip
 
@@ -76,6 +76,6 @@ def graphs(draw: st.DrawFn) -> Graph:
     if features:
         nodes += [Node("features", "features"), Node("concat", "joint", (nodes[-1].name, "features"))]
     nodes.append(Node("dense", "logits", (nodes[-1].name,), channels=3))
-    graph = Graph(tuple(nodes), length, CLASSES, FEATURE_NAMES[:2] if features else ())
+    graph = Graph(tuple(nodes), length, CLASSES, SET_1[:2] if features else ())
     bits = {node.name: (draw(st.integers(2, 8)), draw(st.integers(2, 8))) for node in nodes}
     return graph.with_bits(8, 8, **bits)  # type: ignore[arg-type]

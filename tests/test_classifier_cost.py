@@ -102,6 +102,10 @@ def test_features_are_counted_beside_the_score() -> None:
     # the page of the features: one root, three divisions (of complex by real: two more), about 150 multiplications
     assert operations["roots"] // 1024 == 1 and 3 <= operations["divisions"] / 1024 < 6
     assert 100 < operations["multiplications"] / 1024 < 150
+    # all rates: a half and a quarter more, the low-passes, and the envelopes' triangles
+    everything = feature_operations(1024, 2)
+    assert 1.75 < everything["multiplications"] / operations["multiplications"] < 2
+    assert everything["comparisons"] == (1024 + 512 + 256) * (13 + 1)
 
 
 def test_counting_does_not_change_what_is_computed() -> None:

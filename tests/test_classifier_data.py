@@ -28,6 +28,26 @@ def test_shapes_and_types(preset: str) -> None:
     assert source.class_names == CLASS_NAMES + (("noise",) if preset == "field" else ())
 
 
+def test_classes_come_as_often_as_their_shares_say() -> None:
+    shares = {"BPSK": 3.0, "noise": 0.5}
+    source = SyntheticFrames("field", seed=2, shares=shares)
+    expected = torch.tensor([shares.get(name, 1.0) for name in source.class_names])
+    expected = 530 * expected / expected.sum()
+    for index in range(3):
+        counted = torch.bincount(source.batch(index, 530).labels, minlength=25)
+        assert (counted - expected).abs().max() <= 1
+    assert equal(SyntheticFrames("field", shares=dict.fromkeys(source.class_names, 2.0)).batch(0, 60),
+                 SyntheticFrames("field").batch(0, 60))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shares", "says"), [({"LoRa": 1.0}, "'LoRa', which is no class"), ({"BPSK": 0.0}, "must be positive")]
+)
+def test_refuses_shares(shares: dict[str, float], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        SyntheticFrames("radioml2018", shares=shares)
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_batch_depends_on_its_numbers_alone(preset: str) -> None:
     source = SyntheticFrames(preset, seed=5)

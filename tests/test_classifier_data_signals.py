@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gr_softmod.classifier.data import SyntheticFrames, presets, pulses
 from gr_softmod.classifier.data import impairments as on
-from gr_softmod.classifier.data.audio import AUDIO_RATE, audio
+from gr_softmod.classifier.data.audio import AUDIO_RATE, audio, tones
 from gr_softmod.classifier.data.draw import Draw
 from gr_softmod.classifier.data.presets import FIELD, LEAD_IN, LEAD_OUT, RADIOML2018
 from gr_softmod.classifier.data.pulses import LEAD, Instants, rolloff_row
@@ -204,6 +204,18 @@ def test_audio_is_no_tone_and_stays_in_its_band() -> None:
     level = sound.real.unfold(1, 1024, 1024).square().mean(-1)
     assert (level.amax(1) / level.mean(1)).median() > 1.3
     assert 0.05 < sound.real.square().mean(1).sqrt().median() < 0.5
+
+
+def test_tones_are_lines_under_the_bandwidth() -> None:
+    sound = tones(8192, torch.full((200, 1), 3000.0), draw_of(2, 200))
+    peaks = sound.abs().amax(1)
+    assert (sound.real.abs() <= 1).all() and peaks.min() > 0.29 and peaks.max() <= 1.0
+    spectrum = torch.fft.fft(sound * torch.hann_window(8192)).abs().square()
+    share = spectrum / spectrum.sum(1, keepdim=True)
+    frequency = torch.arange(8192) * (AUDIO_RATE / 8192)
+    assert (share[:, (frequency > 150) & (frequency < 2800)].sum(1) > 0.999).all()
+    strongest = share.topk(15).values.sum(1)  # a line is five bins wide, and there are three at most
+    assert (strongest > 0.98).all() and (share.topk(5).values.sum(1) > 0.99).float().mean() > 0.4
 
 
 def test_pauses_are_there_and_not_silent() -> None:

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gr_softmod.classifier import feature_set
-from gr_softmod.classifier.feature_set import FEATURE_NAMES
+from gr_softmod.classifier.feature_set import FEATURE_NAMES, SET_1
 from gr_softmod.classifier.features import features, normalise
 from gr_softmod.constellation import Constellation
 
-INDEX = {name: i for i, name in enumerate(FEATURE_NAMES)}
+INDEX = {name: i for i, name in enumerate(SET_1)}
 #: (name, how many x and how many conj(x)) of the cumulants.
 CUMULANTS = [("c40", 4, 0), ("c41", 3, 1), ("c42", 2, 2), ("c60", 6, 0), ("c61", 5, 1), ("c62", 4, 2), ("c63", 3, 3)]
 UNCHANGED_BY_OFFSET = ("amplitude", "low", "peak", "lag", "skew", "turn", "line", "power")
@@ -146,9 +146,50 @@ def test_torch_equals_direct_sums() -> None:
         **{f"power_{k}": sum(a[k:] ** 2 * a[:-k] ** 2) / (n - k) - 1 for k in (2, 8, 16, 64)},
     }
     row = features(torch.tensor(x))
-    assert set(FEATURE_NAMES) - set(expected) == {name for name, *_ in CUMULANTS}
+    assert set(SET_1) - set(expected) == {name for name, *_ in CUMULANTS}
     for name, value in expected.items():
         assert float(row[INDEX[name]]) == pytest.approx(float(value), abs=2e-6), name
+
+
+def envelope_by_hand(x: np.ndarray) -> list[float]:
+    """Each sample is shared between the two places it lies between."""
+    counts = [0.0] * 13
+    for sample in x:
+        below, share = divmod((abs(sample) - 0.1) / 0.15, 1)
+        for place, part in ((int(below), 1 - share), (int(below) + 1, share)):
+            if 0 <= place < 13:
+                counts[place] += part
+    return [count / len(x) for count in counts]
+
+
+def halved_by_hand(x: np.ndarray) -> np.ndarray:
+    taps = {0: 1 / 2, 1: 9 / 32, -1: 9 / 32, 3: -1 / 32, -3: -1 / 32}
+    lower = [sum(h * x[2 * m + k] for k, h in taps.items() if 0 <= 2 * m + k < len(x)) for m in range(len(x) // 2)]
+    return np.array(lower) / np.sqrt(np.mean(np.abs(lower) ** 2))
+
+
+def test_envelopes_and_lower_rates_equal_direct_sums() -> None:
+    x = mixed_frames()[6]
+    row = features(torch.tensor(x)).numpy()
+    assert len(row) == 162
+    for octave in range(3):
+        part = row[54 * octave : 54 * (octave + 1)]
+        np.testing.assert_allclose(part[:41], feature_set.compute_set_1(x), atol=1e-9)
+        np.testing.assert_allclose(part[41:], envelope_by_hand(x), atol=2e-6)
+        x = halved_by_hand(x)
+
+
+@pytest.mark.parametrize(("length", "count"), [(127, 0), (128, 54), (255, 54), (256, 108), (514, 108), (512, 162)])
+def test_what_a_length_has(length: int, count: int) -> None:
+    assert feature_set.known_features(length) == FEATURE_NAMES[:count]
+    if count:
+        assert features(torch.ones(1, length, dtype=torch.complex64)).shape == (1, count)
+        assert feature_set.compute(np.ones((1, length), np.complex64)).shape == (1, count)
+
+
+def test_an_envelope_is_one_place_of_a_constant_one() -> None:
+    row = dict(zip(FEATURE_NAMES, feature_set.compute(np.ones((1, 1024), np.complex128))[0], strict=True))
+    assert row["envelope_6"] == pytest.approx(1) and row["envelope_5"] == pytest.approx(0)
 
 
 def test_single_precision_is_enough() -> None:
@@ -170,7 +211,7 @@ def test_phase_level_and_offset_change_nothing_they_should_not(phase: float, lev
     torch.testing.assert_close(turned, plain, rtol=0, atol=1e-5)
     carrier = torch.exp(2j * pi * offset * torch.arange(frames.shape[-1], dtype=torch.float64))
     moved = features(frames * carrier)
-    kept = [i for i, name in enumerate(FEATURE_NAMES) if name.startswith(UNCHANGED_BY_OFFSET)]
+    kept = [i for i, name in enumerate(SET_1) if name.startswith(UNCHANGED_BY_OFFSET)]
     torch.testing.assert_close(moved[:, kept], plain[:, kept], rtol=0, atol=1e-5)
 
 
@@ -200,7 +241,8 @@ def test_refuses_what_it_cannot_describe(frames: torch.Tensor) -> None:
 def test_the_page_names_every_feature_in_order() -> None:
     page = (Path(__file__).parents[1] / "docs/features.md").read_text()
     table = page[page.index("| # | name |") : page.index("o*: ")]
-    for name in FEATURE_NAMES:
+    assert "`envelope_0` .. `_12`" in page and "`mean/2` to `envelope_12/2`" in page
+    for name in SET_1:
         short = "_" + name.split("_", 1)[1] if "_" in name else name
         assert f"`{name}`" in table or f"`{short}`" in table, name
-    assert len(FEATURE_NAMES) == 41 and "41 numbers" in page
+    assert len(FEATURE_NAMES) == 162 and "162 numbers" in page and "41 of them" in page

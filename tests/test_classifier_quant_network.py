@@ -15,7 +15,7 @@ from gr_softmod.classifier import integer
 from gr_softmod.classifier.architectures import ARCHITECTURES, build
 from gr_softmod.classifier.export import to_model_file
 from gr_softmod.classifier.export_run import onnx_session, run_onnx
-from gr_softmod.classifier.feature_set import FEATURE_NAMES
+from gr_softmod.classifier.feature_set import SET_1
 from gr_softmod.classifier.graph import Graph
 from gr_softmod.classifier.network import Network, prepare
 from gr_softmod.classifier.onnx_graph import qdq
@@ -23,7 +23,7 @@ from gr_softmod.classifier.quant_network import QuantNetwork, fold
 
 
 def graph() -> Graph:
-    return replace(every_operation(), feature_names=FEATURE_NAMES)
+    return replace(every_operation(), feature_names=SET_1)
 
 
 @lru_cache
@@ -71,7 +71,8 @@ def in_float64(network: QuantNetwork, signal: torch.Tensor, rows: torch.Tensor) 
         if node.op == "iq":
             value = np.clip(np.rint(signal.double().numpy() * tensors["iq.scale"]), *node.output)
         elif node.op == "features":
-            standard = (rows.double().numpy() - tensors["features.mean"]) * tensors["features.scale"]
+            own = rows.double().numpy()[:, : len(tensors["features.mean"])]  # set 1 comes first
+            standard = (own - tensors["features.mean"]) * tensors["features.scale"]
             value = np.clip(np.rint(standard), *node.output)
         else:
             value = integer.evaluate(node, [results[name] for name in node.inputs], tensors)

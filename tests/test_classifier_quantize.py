@@ -19,7 +19,7 @@ from gr_softmod.classifier import quantize as quantizing
 from gr_softmod.classifier.bit_search import Change, candidates, lowered, nonzero_weights, rank
 from gr_softmod.classifier.config import TrainConfig
 from gr_softmod.classifier.cost import graph_cost
-from gr_softmod.classifier.feature_set import FEATURE_NAMES
+from gr_softmod.classifier.feature_set import known_features
 from gr_softmod.classifier.fit import Fit
 from gr_softmod.classifier.graph import Graph
 from gr_softmod.classifier.prune import PruneConfig, prune
@@ -154,7 +154,7 @@ def test_one_key_changes_no_other() -> None:
 
 
 def graph() -> Graph:
-    return replace(every_operation(), feature_names=FEATURE_NAMES).with_bits(6, 5)
+    return replace(every_operation(), feature_names=known_features(256)).with_bits(6, 5)
 
 
 def test_candidates_spare_ends_unless_told() -> None:
@@ -183,7 +183,7 @@ def test_rank_puts_what_loses_nothing_first() -> None:
         network.weighted()["conv.2"].norm.weight.zero_()
         network.weighted()["hidden"].norm.weight.mul_(20)
     given = Prepared(
-        torch.randn(64, 2, 256), torch.randn(64, len(FEATURE_NAMES)), torch.randint(0, 3, (64,)), torch.zeros(64)
+        torch.randn(64, 2, 256), torch.randn(64, len(known_features(256))), torch.randint(0, 3, (64,)), torch.zeros(64)
     )
     changes = [Change("hidden", "result"), Change("conv.2", "weights")]
     # bits of what conv.2 gives save nothing by the challenge's rules: only the sum behind it is multiplied

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "classifier.h"
 
-#include "frame_features.h"
-
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
@@ -42,15 +40,17 @@ Classifier::Classifier(Model model, std::size_t threads)
       d_has_iq(node_of(Op::iq) != nullptr), d_pool(checked_threads(threads))
 {
     for (std::size_t i = 0; i < threads; ++i) {
-        d_workers.push_back({QuantNetwork::Arena(d_network), {}, {}});
-        d_workers.back().features.resize(feature_count);
-        d_workers.back().chosen.resize(d_chosen.size());
+        const auto last = std::max_element(d_chosen.begin(), d_chosen.end());
+        d_workers.push_back({QuantNetwork::Arena(d_network),
+                             FrameFeatures(frame_length(), last == d_chosen.end() ? 0 : *last + 1),
+                             std::vector<float>(d_chosen.size())});
     }
     if (!d_chosen.empty()) {
         const std::vector<float> zeros(2 * d_model.frame_length);
         const float mean[2] = {0.0f, 0.0f};
-        d_silent.resize(feature_count);
-        compute_features(zeros.data(), d_model.frame_length, mean, 1.0f, d_silent.data());
+        const auto* features = d_workers[0].features.of(zeros.data(), mean, 1.0f);
+        for (const auto place : d_chosen)
+            d_silent.push_back(features[place]);
     }
 }
 
@@ -81,12 +81,12 @@ void Classifier::frame_logits(Worker& worker, const float* frame, float* out) co
     else if (d_has_iq)
         d_network.set_silence(worker.arena);
     if (!d_chosen.empty()) {
-        if (heard)
-            compute_features(frame, n, mean, gain, worker.features.data());
-        const auto& features = heard ? worker.features : d_silent;
-        for (std::size_t i = 0; i < d_chosen.size(); ++i)
-            worker.chosen[i] = features[d_chosen[i]];
-        d_network.set_features(worker.arena, worker.chosen.data());
+        if (heard) {
+            const auto* features = worker.features.of(frame, mean, gain);
+            std::transform(d_chosen.begin(), d_chosen.end(), worker.chosen.begin(),
+                           [features](std::size_t place) { return features[place]; });
+        }
+        d_network.set_features(worker.arena, heard ? worker.chosen.data() : d_silent.data());
     }
     d_network.run(worker.arena, out);
 }

@@ -2,6 +2,7 @@
 // Frames of IQ to the probabilities of their classes: normalisation, features, the network of integers.
 #pragma once
 
+#include "frame_features.h"
 #include "frame_pool.h"
 #include "model_file.h"
 #include "qnet.h"
@@ -41,7 +42,8 @@ public:
 private:
     struct Worker {
         QuantNetwork::Arena arena;
-        std::vector<float> features, chosen;
+        FrameFeatures features;
+        std::vector<float> chosen;
     };
     void frame_logits(Worker& worker, const float* frame, float* out) const;
     void probabilities_of(float* logits) const;
@@ -51,7 +53,7 @@ private:
     Model d_model;
     QuantNetwork d_network;
     std::vector<std::size_t> d_chosen; // places of the model's features in the set
-    std::vector<float> d_silent;       // features of silence
+    std::vector<float> d_silent;       // those features of silence
     bool d_has_iq;
     std::vector<Worker> d_workers;
     FramePool d_pool;

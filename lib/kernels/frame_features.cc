@@ -2,6 +2,7 @@
 #include "frame_features.h"
 
 #include "frame_features_kernels.h"
+#include "frame_octave_kernels.h"
 
 #include <algorithm>
 #include <cmath>
@@ -23,9 +24,9 @@ double compress(double z)
     return z / std::sqrt(1.0 + std::fabs(z));
 }
 
-} // namespace
+static_assert(set_1_count + envelope_bins == features_of_a_rate);
 
-void compute_features(const float* x, std::size_t n, const float* mean, float gain, float* features)
+void set_1(const float* x, std::size_t n, const float* mean, float gain, float* features)
 {
     FeatureSums all;
     feature_kernel()(x, n, mean, gain, all);
@@ -72,6 +73,56 @@ void compute_features(const float* x, std::size_t n, const float* mean, float ga
         give(magnitude(complex(sum_line + 2 * i, line_lags[i % 2])));
     for (std::size_t i = 0; i < std::size(power_lags); ++i)
         give(real(sum_power + i, power_lags[i]) - 1.0);
+}
+
+void envelope(const float* x, std::size_t n, const float* mean, float gain, float* features)
+{
+    double sums[envelope_bins] = {};
+    octave_kernels().envelope(x, n, mean, gain, sums);
+    std::transform(sums, sums + envelope_bins, features,
+                   [n](double sum) { return static_cast<float>(sum / static_cast<double>(n)); });
+}
+
+} // namespace
+
+std::size_t known_features(std::size_t n)
+{
+    if (n < shortest_feature_frame)
+        return 0;
+    std::size_t count = features_of_a_rate;
+    for (; count < feature_count && n % 2 == 0 && n / 2 >= shortest_feature_frame; n /= 2)
+        count += features_of_a_rate;
+    return count;
+}
+
+FrameFeatures::FrameFeatures(std::size_t n, std::size_t wanted)
+    : d_length(n), d_rates(0), d_values(feature_count)
+{
+    if (wanted <= set_1_count)
+        return;
+    for (d_rates = 1; d_rates * features_of_a_rate < wanted; ++d_rates, n /= 2)
+        d_halved.emplace_back(n); // n / 2 samples of two floats
+}
+
+const float* FrameFeatures::of(const float* x, const float* mean, float gain)
+{
+    set_1(x, d_length, mean, gain, d_values.data());
+    if (d_rates > 0)
+        envelope(x, d_length, mean, gain, d_values.data() + set_1_count);
+    const float none[2] = {0.0f, 0.0f};
+    std::size_t n = d_length;
+    for (std::size_t rate = 1; rate < d_rates; ++rate) {
+        float* halved = d_halved[rate - 1].data();
+        const double energy = octave_kernels().halve(x, n, mean, gain, halved);
+        n /= 2;
+        x = halved;
+        mean = none;
+        gain = energy > 0.0 ? static_cast<float>(std::sqrt(static_cast<double>(n) / energy)) : 1.0f;
+        float* values = d_values.data() + rate * features_of_a_rate;
+        set_1(x, n, mean, gain, values);
+        envelope(x, n, mean, gain, values + set_1_count);
+    }
+    return d_values.data();
 }
 
 } // namespace softmod

@@ -56,15 +56,22 @@ void read_features(const nlohmann::json& features, Model& model)
     if (features.is_null())
         return;
     expect_keys(features, "features", {"set", "names"});
-    integer_of(features["set"], "set of features", 1, 1);
+    const auto set = integer_of(features["set"], "set of features", 1, 2);
     model.feature_names = different_texts(features["names"], "names of features");
     const auto& known = feature_names();
+    const auto last = known.begin() + (set == 1 ? set_1_count : feature_count);
     for (const auto& name : model.feature_names)
-        if (std::find(known.begin(), known.end(), name) == known.end())
-            throw std::invalid_argument("names of features has '" + name + "', which is not in set 1");
+        if (std::find(known.begin(), last, name) == last)
+            throw std::invalid_argument("names of features has '" + name + "', which is not in set " +
+                                        std::to_string(set));
     if (model.frame_length < shortest_feature_frame)
         throw std::invalid_argument("frame_length is " + std::to_string(model.frame_length) +
                                     "; features need at least " + std::to_string(shortest_feature_frame));
+    const auto here = known.begin() + static_cast<std::ptrdiff_t>(known_features(model.frame_length));
+    for (const auto& name : model.feature_names)
+        if (std::find(known.begin(), here, name) == here)
+            throw std::invalid_argument("names of features has '" + name + "', which frames of " +
+                                        std::to_string(model.frame_length) + " samples do not have");
 }
 
 void read_parity(const nlohmann::json& parity, TensorShelf& tensors, Model& model)

@@ -116,6 +116,9 @@ TEST(ModelFile, RefusesAWrongDocument)
     expect_fault(set("/input/frame_length", 65537), "frame_length must be");
     expect_fault(set("/input/normalisation", "peak"), "normalisation must be 'rms'");
     expect_fault(set("/features", {{"set", 1}, {"names", {"a"}}}), "'a', which is not in set 1");
+    expect_fault(set("/features", {{"set", 1}, {"names", {"envelope_0"}}}),
+                 "'envelope_0', which is not in set 1");
+    expect_fault(set("/features", {{"set", 3}, {"names", {"mean"}}}), "set of features");
     expect_fault(set("/features", {{"set", 1}, {"names", {"mean"}}}), "features need at least 128");
     expect_fault(set("/nodes", Json::array()), "nodes must be a list of 1 to 256");
     expect_fault(set("/nodes/1/op", "lstm"), "unknown op 'lstm'");

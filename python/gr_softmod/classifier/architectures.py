@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gr_softmod.classifier.feature_set import FEATURE_NAMES
+from gr_softmod.classifier.feature_set import SET_1, known_features
 from gr_softmod.classifier.graph import Graph, Node
 
 __all__ = ["ARCHITECTURES", "bacalhaunet", "build", "imperial", "softmod", "vgg10"]
@@ -79,7 +79,7 @@ def imperial(class_names: Sequence[str], frame_length: int = 1024, channels: int
     nodes += [_dense("signal", last, hidden), Node("features", "features"), _dense("expert", "features", 32)]
     nodes += [Node("concat", "joint", ("signal", "expert")), _dense("head", "joint", hidden)]
     nodes.append(Node("dense", "logits", ("head",), len(class_names)))
-    return Graph(tuple(nodes), frame_length, tuple(class_names), FEATURE_NAMES, ("signal", "expert"))
+    return Graph(tuple(nodes), frame_length, tuple(class_names), SET_1, ("signal", "expert"))
 
 
 def softmod(
@@ -93,6 +93,7 @@ def softmod(
     pool: str = "avg",
     branches: Sequence[str] = ("signal", "expert"),
     auxiliary: bool = True,
+    octaves: bool = False,
 ) -> Graph:
     """Ours: a strided convolution with few channels, separable blocks, a mean over time; beside it the expert features.
 
@@ -105,6 +106,7 @@ def softmod(
         pool: over time, "avg" or "max".
         branches: "signal", "expert" or both (what is left out shows what it is worth).
         auxiliary: a linear classifier on each of two branches while training.
+        octaves: all features that the frame has, those of its envelope and of its lower rates too, instead of set 1.
     """
     if pool not in ("avg", "max"):
         raise ValueError(f"pool is {pool!r}; it must be 'avg' or 'max'")
@@ -132,7 +134,8 @@ def softmod(
         nodes.append(_dense("head", joint, head))
         joint = "head"
     nodes.append(Node("dense", "logits", (joint,), len(class_names)))
-    names = FEATURE_NAMES if "expert" in branches else ()
+    known = known_features(frame_length) if octaves else SET_1
+    names = known if "expert" in branches else ()
     helped = tuple(ends) if auxiliary and len(ends) == 2 else ()
     return Graph(tuple(nodes), frame_length, tuple(class_names), names, helped)
 

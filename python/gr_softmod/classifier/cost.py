@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gr_softmod.classifier.feature_set import compute
+from gr_softmod.classifier.feature_set import compute, compute_set_1, set_of
 from gr_softmod.classifier.graph import Graph
 from gr_softmod.classifier.node import KEEP_RANGE
 from gr_softmod.model_file import ModelFile, Shape, weight_shape
@@ -114,7 +114,10 @@ def graph_cost(graph: Graph, nonzero: Mapping[str, int] | None = None) -> Cost:
             kept = count if nonzero is None else nonzero.get(node.name, count)
             weight_bits = node.weight_bits or _FLOAT_BITS
             layers.append(_layer(node.name, shapes[node.name], count, kept, weight_bits, bits[node.inputs[0]]))
-    return Cost(tuple(layers), feature_operations(graph.frame_length) if graph.feature_names else {})
+    return Cost(
+        tuple(layers),
+        feature_operations(graph.frame_length, set_of(graph.feature_names)) if graph.feature_names else {},
+    )
 
 
 def _layer(name: str, result: Shape, count: int, kept: int, weight_bits: int, activation_bits: int) -> LayerCost:
@@ -133,7 +136,10 @@ def model_cost(model: ModelFile) -> Cost:
             kept = int(np.count_nonzero(model.tensors[f"{node.name}.weight"]))
             low, high = ranges[source]
             layers.append(_layer(node.name, shapes[node.name], count, kept, node.bits, (high - low).bit_length()))
-    return Cost(tuple(layers), feature_operations(model.frame_length) if model.feature_names else {})
+    return Cost(
+        tuple(layers),
+        feature_operations(model.frame_length, set_of(model.feature_names)) if model.feature_names else {},
+    )
 
 
 # ---- the features' arithmetic, counted by running it
@@ -145,13 +151,14 @@ _KINDS = {
 
 
 @lru_cache
-def feature_operations(frame_length: int) -> dict[str, int]:
-    """Operations on real numbers that the whole of feature set 1 takes for one frame, as written in ``feature_set``.
+def feature_operations(frame_length: int, feature_set: int = 1) -> dict[str, int]:
+    """Operations on real numbers that the whole of a feature set takes for one frame, as written in ``feature_set``.
 
     A complex product is 4 multiplications and 2 additions, a quotient of a complex and a real number 2 divisions.
     """
     tally: dict[str, int] = {"additions": 0, "multiplications": 0, "divisions": 0, "roots": 0, "comparisons": 0}
-    compute(np.ones(frame_length, np.complex64).view(_counting(tally)))
+    count = compute_set_1 if feature_set == 1 else compute
+    count(np.ones(frame_length, np.complex64).view(_counting(tally)))
     return tally
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Feature set 1 in numpy: what :mod:`gr_softmod.classifier.features` computes in torch, where there is no torch.
+"""The features in numpy: what :mod:`gr_softmod.classifier.features` computes in torch, where there is no torch.
 
 The formulas are on the page ``docs/features.md``; this file is their shortest program. It computes in the precision of
 its argument: complex128 frames give the oracle of the torch and C++ forms.
@@ -7,6 +7,7 @@ its argument: complex128 frames give the oracle of the torch and C++ forms.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,15 @@ LINE_ORDERS = (2, 4, 8)
 TINY = 1e-12
 #: The longest lag leaves at least as many samples again.
 MINIMUM_LENGTH = 128
+#: Places and width of the triangles that the envelope is counted by.
+ENVELOPE_FIRST, ENVELOPE_STEP, ENVELOPE_BINS = 0.1, 0.15, 13
+#: Of the low-pass between octaves, a maximally flat half-band; it is its own mirror image.
+HALF_BAND = (-1 / 32, 0.0, 9 / 32, 16 / 32, 9 / 32, 0.0, -1 / 32)
+#: How often a frame's rate is halved.
+OCTAVES = 2
 
-FEATURE_NAMES = (
+#: Of the frame as it is.
+SET_1 = (
     "mean",
     *("amplitude_1", "amplitude_3", "low_4", "low_64", "peak"),
     *("c20", "c40", "c41", "c42", "c60", "c61", "c62", "c63"),
@@ -34,17 +42,70 @@ FEATURE_NAMES = (
     *(f"line_{q}_{k}" for q in LINE_ORDERS for k in LINE_LAGS),
     *(f"power_{k}" for k in POWER_LAGS),
 )
+_EACH = (*SET_1, *(f"envelope_{i}" for i in range(ENVELOPE_BINS)))
+#: All of them (set 2): set 1, its envelope, and both again at a half and a quarter of the rate.
+FEATURE_NAMES = (*_EACH, *(f"{name}/{2**octave}" for octave in range(1, OCTAVES + 1) for name in _EACH))
+#: What a set of features has by its number: a file names the smallest that will do.
+FEATURE_SETS = {1: SET_1, 2: FEATURE_NAMES}
+
+
+def set_of(names: Sequence[str]) -> int:
+    """The number of the smallest set that has all of ``names``; a name that there is not counts as the largest's."""
+    return 1 if set(names) <= set(SET_1) else 2
+
+
+def octaves_of(frame_length: int) -> int:
+    """How often the rate of a frame can be halved: as long as there is a whole number of samples, and enough."""
+    found = 0
+    while found < OCTAVES and frame_length % 2 == 0 and frame_length // 2 >= MINIMUM_LENGTH:
+        frame_length //= 2
+        found += 1
+    return found
+
+
+def known_features(frame_length: int) -> tuple[str, ...]:
+    """The features that frames of this length have: the first of FEATURE_NAMES; none, where they are too short."""
+    return FEATURE_NAMES[: (octaves_of(frame_length) + 1) * len(_EACH)] if frame_length >= MINIMUM_LENGTH else ()
 
 
 def normalise(frames: NDArray[Any]) -> NDArray[Any]:
     """``x / sqrt(mean |x|^2)`` of each frame, the mean in float64; a silent frame stays silent. [..., N] complex."""
     power = np.mean(frames.real.astype(np.float64) ** 2 + frames.imag.astype(np.float64) ** 2, -1, keepdims=True)
     scale = 1 / np.sqrt(np.where(power > 0, power, 1))
-    return np.asarray(frames * scale.astype(frames.real.dtype), frames.dtype)
+    return np.asanyarray(frames * scale.astype(frames.real.dtype), frames.dtype)
 
 
 def compute(frames: NDArray[Any]) -> NDArray[Any]:
-    """The features of normalised frames, complex [..., N], as float [..., len(FEATURE_NAMES)] of the same precision.
+    """All features of normalised frames, complex [..., N], as float [..., F] of the same precision; F and their order
+    are those of :func:`known_features`.
+
+    Raises:
+        ValueError: the frames are not complex, or shorter than MINIMUM_LENGTH.
+    """
+    columns = [compute_set_1(frames), envelope(frames)]
+    for _ in range(octaves_of(frames.shape[-1])):
+        frames = normalise(halved(frames))
+        columns += [compute_set_1(frames), envelope(frames)]
+    return np.concatenate(columns, -1)
+
+
+def halved(frames: NDArray[Any]) -> NDArray[Any]:
+    """Every second sample behind the half-band low-pass, zeros around the frame: [..., N] to [..., N / 2]."""
+    reach = len(HALF_BAND) // 2
+    padded = np.zeros_like(frames, shape=(*frames.shape[:-1], frames.shape[-1] + 2 * reach))
+    padded[..., reach:-reach] = frames
+    taps = [(frames.real.dtype.type(tap), i) for i, tap in enumerate(HALF_BAND) if tap]
+    return np.asanyarray(sum(tap * padded[..., i : i + frames.shape[-1] : 2] for tap, i in taps))
+
+
+def envelope(frames: NDArray[Any]) -> NDArray[Any]:
+    """Share of the time that ``|x|`` is near each of the places, shared between two neighbours: [..., 13]."""
+    place = (np.sqrt(_power(frames) + frames.real.dtype.type(TINY)) - ENVELOPE_FIRST) / ENVELOPE_STEP
+    return np.stack([_mean(np.maximum(1 - np.abs(place - i), 0)) for i in range(ENVELOPE_BINS)], -1)
+
+
+def compute_set_1(frames: NDArray[Any]) -> NDArray[Any]:
+    """Set 1 of normalised frames, complex [..., N], as float [..., 41] of the same precision.
 
     Raises:
         ValueError: the frames are not complex, or shorter than MINIMUM_LENGTH.

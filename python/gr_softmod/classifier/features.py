@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Expert features of a frame (feature set 1), in torch: differentiable, no transform, a few sums of products a sample.
+"""Expert features of a frame, in torch: differentiable, no transform, a few sums of products a sample.
 
 ``docs/features.md`` has the formulas and what each tells apart; :mod:`gr_softmod.classifier.feature_set` is the same in
 numpy and holds the names.
@@ -8,19 +8,24 @@ numpy and holds the names.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from gr_softmod.classifier.feature_set import (
-    FEATURE_NAMES,
+    ENVELOPE_BINS,
+    ENVELOPE_FIRST,
+    ENVELOPE_STEP,
+    HALF_BAND,
     LINE_LAGS,
     LINE_ORDERS,
     MINIMUM_LENGTH,
     POWER_LAGS,
     SIGNAL_LAGS,
     TINY,
+    octaves_of,
 )
 
-__all__ = ["FEATURE_NAMES", "features", "normalise"]
+__all__ = ["features", "normalise"]
 
 
 def normalise(frames: Tensor) -> Tensor:
@@ -36,10 +41,11 @@ def normalise(frames: Tensor) -> Tensor:
 
 
 def features(frames: Tensor) -> Tensor:
-    """Feature set 1 of frames of unit mean power (see :func:`normalise`).
+    """All features of frames of unit mean power (see :func:`normalise`).
 
     Shape:
-        frames [..., N] complex, N at least 128 -> [..., 41] float of the same precision, in the order of FEATURE_NAMES.
+        frames [..., N] complex, N at least 128 -> [..., F] float of the same precision; F and the order are those of
+        :func:`~gr_softmod.classifier.feature_set.known_features`: 162 for frames of 1024.
     Raises:
         ValueError: the frames are not complex or too short.
     Source: the cumulants are those of Swami and Sadler, "Hierarchical digital modulation classification using
@@ -50,7 +56,28 @@ def features(frames: Tensor) -> Tensor:
             f"frames are {frames.dtype} of {frames.shape[-1]} samples; features need complex frames of at least "
             f"{MINIMUM_LENGTH}"
         )
-    x = frames
+    columns = [_set_1(frames), _envelope(frames)]
+    for _ in range(octaves_of(frames.shape[-1])):
+        frames = normalise(_halved(frames))
+        columns += [_set_1(frames), _envelope(frames)]
+    return torch.cat(columns, -1)
+
+
+def _halved(frames: Tensor) -> Tensor:
+    """Every second sample behind the half-band low-pass, zeros around the frame."""
+    parts = torch.view_as_real(frames).movedim(-1, -2)
+    taps = torch.tensor(HALF_BAND, dtype=parts.dtype, device=parts.device).view(1, 1, -1)
+    result = F.conv1d(parts.reshape(-1, 1, parts.shape[-1]), taps, stride=2, padding=len(HALF_BAND) // 2)
+    return torch.view_as_complex(result.view(*parts.shape[:-1], -1).movedim(-1, -2).contiguous())
+
+
+def _envelope(frames: Tensor) -> Tensor:
+    """Share of the time that ``|x|`` is near each of the places."""
+    place = ((_power(frames) + TINY).sqrt() - ENVELOPE_FIRST) / ENVELOPE_STEP
+    return torch.stack([_mean((1 - (place - i).abs()).clamp(min=0)) for i in range(ENVELOPE_BINS)], -1)
+
+
+def _set_1(x: Tensor) -> Tensor:
     p = x.real.square() + x.imag.square()
     a = (p + TINY).sqrt()
     w = {1: x / a}

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from gr_softmod.classifier.feature_set import known_features
 from gr_softmod.classifier.node import KEEP_RANGE, MAX_DIMENSION, MAX_ELEMENTS, MAX_NODES, WEIGHTED, Node, check_node
 
 Shape = tuple[int, ...]
@@ -183,6 +184,9 @@ class Graph:
                 raise ValueError(f"there is more than one {kind!r} node")
         if bool(self.feature_names) != any(node.op == "features" for node in self.nodes):
             raise ValueError("feature_names are given if, and only if, there is a 'features' node")
+        known = known_features(self.frame_length)
+        if strange := [name for name in self.feature_names if name not in known]:
+            raise ValueError(f"frames of {self.frame_length} samples have no feature {strange[0]!r}")
         used = {name for node in self.nodes for name in node.inputs}
         if idle := [node.name for node in self.nodes[:-1] if node.name not in used]:
             raise ValueError(f"node {idle[0]!r} is read by no other")

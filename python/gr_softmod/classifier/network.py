@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gr_softmod.classifier.feature_set import known_features
 from gr_softmod.classifier.features import features, normalise
 from gr_softmod.classifier.graph import Graph
 from gr_softmod.classifier.node import Node
@@ -25,7 +26,8 @@ def prepare(frames: Tensor, with_features: bool = True) -> tuple[Tensor, Tensor 
     """What a network reads of raw frames: the normalised signal and its expert features.
 
     Shape:
-        frames [B, N] complex64 -> signal [B, 2, N] float32, features [B, F] float32 or None.
+        frames [B, N] complex64 -> signal [B, 2, N] float32, features [B, F] float32 or None; F is all that
+        :func:`~gr_softmod.classifier.feature_set.known_features` names, of which a network takes its own.
     """
     unit = normalise(frames)
     signal = torch.view_as_real(unit).transpose(-1, -2).contiguous()
@@ -33,28 +35,33 @@ def prepare(frames: Tensor, with_features: bool = True) -> tuple[Tensor, Tensor 
 
 
 class FeatureScaler(nn.Module):
-    """``(f - mean) / deviation``, limited to +-4.
+    """``(f - mean) / deviation`` of chosen features, limited to +-4.
 
+    Args:
+        places: of the chosen ones among all that a frame has.
     Attributes:
-        mean, deviation: buffers [F], measured on training frames by :meth:`measure`.
+        mean, deviation: buffers [len(places)], measured on training frames by :meth:`measure`.
     """
 
+    places: Tensor
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, places: Sequence[int]) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(count))
-        self.register_buffer("deviation", torch.ones(count))
+        self.register_buffer("places", torch.tensor(places), persistent=False)
+        self.register_buffer("mean", torch.zeros(len(places)))
+        self.register_buffer("deviation", torch.ones(len(places)))
 
     @torch.no_grad()
     def measure(self, rows: Tensor) -> None:
         """Take mean and deviation from ``rows`` [B, F] of training frames."""
+        rows = rows[:, self.places]
         self.mean.copy_(rows.double().mean(0))
         self.deviation.copy_(rows.double().std(0, correction=0).clamp(min=1e-6))
 
     def forward(self, rows: Tensor) -> Tensor:
-        return ((rows - self.mean) / self.deviation).clamp(-FEATURE_LIMIT, FEATURE_LIMIT)
+        return ((rows[:, self.places] - self.mean) / self.deviation).clamp(-FEATURE_LIMIT, FEATURE_LIMIT)
 
 
 class Weighted(nn.Module):
@@ -114,7 +121,8 @@ class Network(nn.Module):
             if node.name in weights:
                 self.nodes[module_name(node.name)] = Weighted(node, weights[node.name])
             elif node.op == "features":
-                self.nodes[module_name(node.name)] = FeatureScaler(shapes[node.name][0])
+                known = known_features(graph.frame_length)
+                self.nodes[module_name(node.name)] = FeatureScaler([known.index(f) for f in graph.feature_names])
         for name in graph.auxiliary:
             self.auxiliary[module_name(name)] = nn.Linear(math.prod(shapes[name]), len(graph.class_names))
 

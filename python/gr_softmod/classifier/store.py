@@ -22,7 +22,7 @@ from torch import Tensor
 
 from gr_softmod.classifier.config import DataConfig
 from gr_softmod.classifier.data import FrameSource, Split
-from gr_softmod.classifier.feature_set import FEATURE_NAMES
+from gr_softmod.classifier.feature_set import known_features
 from gr_softmod.classifier.network import prepare
 from gr_softmod.modem.seeding import seeded_generator
 from gr_softmod.run_dir import replacing
@@ -79,7 +79,7 @@ def open_store(
         "classes": source.class_names,
         "frame_length": source.frame_length,
         "version": VERSION,
-        "features": FEATURE_NAMES,
+        "features": known_features(source.frame_length),
     }
     name = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
     folder = Path(config.store) / f"{kind}-{name}" / split

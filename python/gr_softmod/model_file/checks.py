@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from gr_softmod.classifier.feature_set import FEATURE_NAMES, MINIMUM_LENGTH
+from gr_softmod.classifier.feature_set import FEATURE_NAMES, FEATURE_SETS, MINIMUM_LENGTH, known_features
 from gr_softmod.conventions import CONVENTIONS_VERSION
 from gr_softmod.model_file.container import MAX_DIMENSION, Fault, is_integer
 from gr_softmod.model_file.nodes import Shape, check_accumulator, check_topology, check_values, node_tensors
@@ -56,11 +56,13 @@ def check_document(model: ModelFile) -> None:
         raise Fault("has remove_mean that is neither true nor false")
     names = model.feature_names
     if unknown := [name for name in names if name not in FEATURE_NAMES]:
-        raise Fault(f"has the feature {str(unknown[0])[:64]!r}, which is not in feature set 1")
+        raise Fault(f"has the feature {str(unknown[0])[:64]!r}, which is not in feature set {max(FEATURE_SETS)}")
     if len(set(names)) != len(names):
         raise Fault("has a feature twice")
     if names and model.frame_length < MINIMUM_LENGTH:
         raise Fault(f"has frame_length {model.frame_length}; features need at least {MINIMUM_LENGTH}")
+    if beyond := [name for name in names if name not in known_features(model.frame_length)]:
+        raise Fault(f"has the feature {beyond[0]!r}, which frames of {model.frame_length} samples do not have")
     if not _is_number(model.temperature) or not 0 < model.temperature <= 1e30:
         raise Fault(f"has temperature {str(model.temperature)[:32]}; it must be positive and finite")
     _check_trained_on(model.trained_on)

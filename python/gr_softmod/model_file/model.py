@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gr_softmod.classifier.feature_set import set_of
 from gr_softmod.conventions import CONVENTIONS_VERSION
 from gr_softmod.model_file.checks import check_document, check_tensors
 from gr_softmod.model_file.container import Fault, pack_bits, parse_json, serialise
 from gr_softmod.model_file.nodes import ModelNode, Range, Shape, check_topology
 
 FORMAT = 1
-FEATURE_SET = 1
 #: The one place of the hash in a document: what is cut out of its text before it is hashed.
 HASH = re.compile('"hash":"([0-9a-f]{64})",')
 _UNTRAINED = {"preset": "none", "samples_per_symbol": [0, 0], "snr_db": [0, 0], "frames": 0, "device": "none"}
@@ -44,7 +44,7 @@ class ModelFile:
         frame_length: complex samples of a frame.
         nodes: the topology, in order of evaluation.
         tensors: by name; weights are int8 in their shapes (packed in the file only), the rest float32.
-        feature_names: of feature set 1; empty without a ``features`` node.
+        feature_names: of the expert features; empty without a ``features`` node.
         remove_mean: whether the mean of a frame is taken away before it is scaled to unit power.
         temperature: probabilities are ``softmax(logits / temperature)``.
         trained_on: preset, samples_per_symbol, snr_db, frames, device, and whatever else is worth saying.
@@ -117,7 +117,9 @@ class ModelFile:
             "name": self.name,
             "class_names": list(self.class_names),
             "input": {"frame_length": self.frame_length, "normalisation": "rms", "remove_mean": self.remove_mean},
-            "features": {"set": FEATURE_SET, "names": list(self.feature_names)} if self.feature_names else None,
+            "features": {"set": set_of(self.feature_names), "names": list(self.feature_names)}
+            if self.feature_names
+            else None,
             "nodes": [node.to_dict() for node in self.nodes],
             "temperature": self.temperature,
             "trained_on": dict(self.trained_on),

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gr_softmod.classifier.feature_set import FEATURE_SETS
 from gr_softmod.conventions import CONVENTIONS_VERSION
 from gr_softmod.model_file.checks import check_document, check_keys, check_tensors, tensor_of
 from gr_softmod.model_file.container import MAX_FILE, Fault, is_integer, packed_length, parse, parse_json, unpack_bits
-from gr_softmod.model_file.model import FEATURE_SET, FORMAT, HASH, ModelFile, ModelFileError, canonical, digest
+from gr_softmod.model_file.model import FORMAT, HASH, ModelFile, ModelFileError, canonical, digest
 from gr_softmod.model_file.nodes import MAX_NODES, ModelNode, node_tensors
 
 _KEYS = (
@@ -116,6 +117,10 @@ def _feature_names(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     check_keys(value, ("names", "set"), "'features'")
-    if value["set"] != FEATURE_SET or not is_integer(value["set"]):
-        raise Fault(f"has feature set {str(value['set'])[:32]}; this version knows {FEATURE_SET}")
-    return _list(value["names"], "feature names")
+    if not is_integer(value["set"]) or value["set"] not in FEATURE_SETS:
+        known = " and ".join(map(str, FEATURE_SETS))
+        raise Fault(f"has feature set {str(value['set'])[:32]}; this version knows {known}")
+    names = _list(value["names"], "feature names")
+    if unknown := [name for name in names if name not in FEATURE_SETS[value["set"]]]:
+        raise Fault(f"has the feature {str(unknown[0])[:64]!r}, which is not in feature set {value['set']}")
+    return names

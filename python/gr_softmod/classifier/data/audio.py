@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Speech and music made by formula: what analogue transmitters send.
+"""Speech, music and tones made by formula: what analogue transmitters send.
 
 Speech is a source and a filter: glottal pulses (or the noise of a consonant) behind the resonances of a mouth, in
 segments that are voiced, unvoiced or pauses. Music is chords of decaying harmonic notes with vibrato.
@@ -24,6 +24,7 @@ LARGEST_BANDWIDTH = 12000.0
 _MARGIN = 256
 #: Level of a pause against speech (-40 dB): a room is never silent.
 _ROOM = 0.01
+_LOWEST_TONE = 200.0
 _PHONEME_SECONDS = 0.07
 _CHORDS = ((0, 4, 7, 12), (0, 3, 7, 12), (0, 4, 7, 11), (0, 3, 7, 10), (0, 5, 7, 12), (0, 7, 12, 19))  # semitones
 _HARMONICS = 8
@@ -54,6 +55,24 @@ def audio(count: int, bandwidth: Tensor, draw: Draw) -> Tensor:
     shape[:, total // 2 :] = 0
     analytic = torch.fft.ifft(torch.fft.fft(sound) * shape)[:, _MARGIN : _MARGIN + count]
     return analytic / analytic.real.abs().amax(1, keepdim=True).clamp(min=1.0)
+
+
+def tones(count: int, bandwidth: Tensor, draw: Draw) -> Tensor:
+    """Analytic test signals: one steady tone, or two or three of them.
+
+    Args, Returns:
+        as of :func:`audio`; the largest of a frame's peaks lies between 0.3 and 1.
+    """
+    time = torch.arange(count, device=draw.device) / AUDIO_RATE
+    cycles = _LOWEST_TONE * (0.9 * bandwidth / _LOWEST_TONE) ** draw.uniform(columns=3)
+    strength = draw.uniform(0.2, 1.0, columns=3)
+    strength[:, 1:] *= draw.chance(0.5)  # half of the frames have one
+    strength[:, 2:] *= draw.chance(0.5)
+    phase = draw.uniform(columns=3)
+    sound = torch.zeros(draw.frames, count, dtype=torch.complex64, device=draw.device)
+    for k in range(3):
+        sound += strength[:, k : k + 1] * turn(cycles[:, k : k + 1] * time + phase[:, k : k + 1])
+    return sound * (draw.uniform(0.3, 1.0) / strength.sum(1, keepdim=True))
 
 
 def _speech(time: Tensor, draw: Draw) -> Tensor:

@@ -14,7 +14,7 @@ from gr_softmod.config import Config
 _Share = Annotated[float, pydantic.Field(gt=0, lt=0.9)]
 
 #: Keys that one kind of source alone understands.
-_OF_SYNTHETIC = ("preset", "snr_db", "delay_spread")
+_OF_SYNTHETIC = ("preset", "snr_db", "delay_spread", "shares")
 _OF_SIGMF = ("labels",)
 
 
@@ -29,6 +29,7 @@ class DataConfig(Config):
         frame_length: samples; files of frames (RadioML) have their own.
         snr_db: start, stop and step of the grid of synthetic frames; default: the preset's.
         delay_spread: in symbols, of preset "radioml2018", each equally likely; default: 0, 0.5, 1, 2, 4.
+        shares: how often a class of synthetic frames comes, by its name; 1 where it is not named.
         labels: SigMF labels to class names; null leaves the annotation out.
         seed: of what is made; of the split and of the order of what is read.
         test_share: share of each (class, SNR) of a file that is test.
@@ -42,6 +43,7 @@ class DataConfig(Config):
     frame_length: Annotated[int, pydantic.Field(ge=64)] | None = None
     snr_db: tuple[float, float, float] | None = None
     delay_spread: list[Annotated[float, pydantic.Field(ge=0, le=4)]] | None = None
+    shares: dict[str, Annotated[float, pydantic.Field(gt=0)]] | None = None
     labels: dict[str, str | None] | None = None
     seed: Annotated[int, pydantic.Field(ge=0)] = 1
     test_share: _Share = 0.1
@@ -78,6 +80,7 @@ class DataConfig(Config):
                 self.seed,
                 device,
                 delay_spread=self.delay_spread,
+                shares=self.shares,
             )
         from gr_softmod.classifier.data.files import FileFrames, FrameStore
 

@@ -174,6 +174,7 @@ FIELD = Preset(
         sample_rate=(20e3, 250e3),
         audio_bandwidth=(2.5e3, 12e3),
         deviation=(2e3, 75e3),
+        tones=0.25,
     ),
     delay_spread=(),
     receive=_receive_field,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -37,6 +37,8 @@ class SyntheticFrames:
         device: where the frames are made. Streams of CPU and GPU differ.
         delay_spread: of the echoes of ``radioml2018``, in symbols from 0 to 4, each equally likely; default: 0,
             0.5, 1, 2 and 4 as in the paper.
+        shares: how often a class comes, by its name, relative to 1, how often those come that are not named; default:
+            all come alike.
     Raises:
         ValueError: an argument is out of its range; the message names what is allowed.
     """
@@ -51,6 +53,7 @@ class SyntheticFrames:
         device: torch.device | str = "cpu",
         *,
         delay_spread: Sequence[float] | None = None,
+        shares: Mapping[str, float] | None = None,
     ) -> None:
         if preset not in PRESETS:
             raise ValueError(f"there is no preset {preset!r}; there are {', '.join(PRESETS)}")
@@ -72,6 +75,11 @@ class SyntheticFrames:
             )
         if not all(0 <= spread <= 4 for spread in self.delay_spread):
             raise ValueError(f"delay_spread is {delay_spread}; each must lie in 0 .. 4 symbols")
+        self.shares = tuple(float((shares or {}).get(name, 1.0)) for name in self.class_names)
+        stranger = [name for name in shares or {} if name not in self.class_names]
+        if stranger or not all(0 < share < float("inf") for share in self.shares):
+            problem = f"name {stranger[0]!r}, which is no class here" if stranger else f"are {self.shares}"
+            raise ValueError(f"shares {problem}; they must be positive, by class names")
         self.snr_grid = snr_grid(*(self._preset.snr_db if snr_db is None else snr_db))
 
     def count(self, split: Split) -> int | None:
@@ -79,7 +87,7 @@ class SyntheticFrames:
         return None
 
     def batch(self, index: int, size: int, split: Split = "train") -> Batch:
-        """Batch ``index`` of ``size`` frames; every class is there equally often (to one frame).
+        """Batch ``index`` of ``size`` frames; every class is there as often as its share says (to one frame).
 
         Depends on (seed, split, index, size, preset), and on the classes, length and grid of this object, alone; no two
         splits share a random stream.
@@ -90,13 +98,21 @@ class SyntheticFrames:
         check_request(index, size, split)
         generator = random_stream(self.seed, split, self._preset.code, size, index=index, device=self.device)
         draw = Draw(generator, size)
-        classes = len(self.class_names)
-        first = torch.randint(classes, (1,), generator=generator, device=self.device)
-        order = torch.randperm(size, generator=generator, device=self.device)
-        labels = (first + order) % classes
+        labels = self._labels(size, generator)
         piece = CPU_PIECE if self.device.type == "cpu" else size
         frames, snr_db = zip(*(self._frames(part, draw.of(len(part))) for part in labels.split(piece)), strict=True)
         return Batch(torch.cat(frames), labels, torch.cat(snr_db))
+
+    def _labels(self, size: int, generator: torch.Generator) -> Tensor:
+        classes = len(self.class_names)
+        first = torch.randint(classes, (1,), generator=generator, device=self.device)
+        order = torch.randperm(size, generator=generator, device=self.device)
+        if len(set(self.shares)) == 1:
+            return (first + order) % classes
+        # A comb of ``size`` even steps from a random start over the classes' shares laid end to end.
+        ends = torch.tensor(self.shares, dtype=torch.float64, device=self.device).cumsum(0)
+        start = torch.rand(1, generator=generator, device=self.device, dtype=torch.float64)
+        return torch.searchsorted(ends / ends[-1], (order + start) / size, right=True).clamp(max=classes - 1)
 
     def _frames(self, labels: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         """Frames [B, N] of classes ``labels``, and their SNRs [B]."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gr_softmod.classifier.data import pulses
-from gr_softmod.classifier.data.audio import AUDIO_RATE, LARGEST_BANDWIDTH, audio
+from gr_softmod.classifier.data.audio import AUDIO_RATE, LARGEST_BANDWIDTH, audio, tones
 from gr_softmod.classifier.data.draw import Draw, Range
 from gr_softmod.classifier.data.pulses import LEAD, Instants, rolloff_row
 from gr_softmod.constellation import Constellation
@@ -44,6 +44,7 @@ class Transmitters:
         audio_bandwidth: in hertz, log-uniform; at most ``audio_share`` of the sample rate.
         deviation: peak deviation of FM in hertz, log-uniform; its Carson bandwidth is kept under 0.8 sample rates.
         depth: of AM with carrier.
+        tones: share of analogue frames that carry test tones; the rest is speech and music.
     """
 
     samples_per_symbol: Range
@@ -55,6 +56,7 @@ class Transmitters:
     audio_bandwidth: Range
     deviation: Range
     depth: Range = (0.3, 1.0)
+    tones: float = 0.0
     audio_share: float = 0.2
 
 
@@ -146,6 +148,9 @@ def _analogue(
     time = start + step * torch.arange(length, device=draw.device)
     count = math.ceil(length * AUDIO_RATE / how.sample_rate[0] * (1 + 8 * how.clock_sigma)) + 2 * LEAD + 2
     sound = audio(count, width.clamp(max=LARGEST_BANDWIDTH), draw)
+    if how.tones:
+        steady = tones(count, width.clamp(max=LARGEST_BANDWIDTH), draw)
+        sound = torch.where(draw.chance(how.tones), steady, sound)
     row = torch.full((len(numbers),), pulses.INTERPOLATE, device=draw.device)
     sound = Instants(time, row, count).sum(sound)
     depth = draw.uniform(*how.depth)
