@@ -150,6 +150,8 @@ def _demap_formula(
     return [grad.new_empty(0) if value is None else value for value in found[:4]]
 
 
+# This pair and the soft mapper's are alike and written out: torch.compile follows no autograd function that closes over
+# its operator.
 class _Demap(torch.autograd.Function):
     @staticmethod
     def forward(*inputs: Any) -> Tensor:
