@@ -108,13 +108,13 @@ def _receive_field(
     signal = torch.where(is_noise, 0, _bursts(ours, length, draw) + _neighbour(ours, signals.occupied, draw))
     walk = draw.normal(total).cumsum(1) * (draw.log_uniform(1e-8, 3e-6) / (2 * math.pi)).sqrt()
     time = torch.arange(total, device=draw.device)
-    carrier = draw.uniform(-0.05, 0.05)
+    carrier = _carrier(draw)
     signal = signal * on.turn(carrier * time + draw.uniform() + walk)
     # SNR is of the noise in the signal's own bandwidth: Es/N0 for digital classes.
     noise_var = 10 ** (-snr_db / 10) / signals.bandwidth.clamp(max=1)
     signal = signal + draw.complex_normal(total) * noise_var.sqrt()
-    width = torch.where(is_noise, draw.log_uniform(0.1, 1.0), signals.occupied)
-    signal = on.filtered(signal, _receiver_band(carrier, width, total, draw))[:, LEAD_IN : LEAD_IN + length]
+    width = torch.where(is_noise, draw.log_uniform(0.05, 1.0), signals.occupied)
+    signal = on.filtered(signal, _receiver_band(carrier, width, is_noise, total, draw))[:, LEAD_IN : LEAD_IN + length]
     signal = on.unit_power(signal)
     signal = on.iq_imbalance(signal, draw.uniform(-1, 1), math.radians(4) * draw.uniform(-1, 1))
     signal = signal + 10 ** (draw.uniform(-50, -15) / 20) * on.turn(draw.uniform())
@@ -122,6 +122,12 @@ def _receive_field(
     level_db = torch.where(draw.chance(0.05), draw.uniform(-8, 3), draw.uniform(-30, -10))
     signal = signal * 10 ** (level_db / 20)
     return torch.where(draw.chance(0.7), on.quantised(signal, 8), signal)
+
+
+def _carrier(draw: Draw) -> Tensor:
+    """Its offset: up to 5 % of the rate; in three frames of ten hardly any, as behind a receiver that is locked."""
+    side = torch.where(draw.chance(0.5), 1.0, -1.0)
+    return torch.where(draw.chance(0.3), side * draw.log_uniform(1e-6, 1e-2), draw.uniform(-0.05, 0.05))
 
 
 def _bursts(signal: Tensor, length: int, draw: Draw) -> Tensor:
@@ -146,14 +152,15 @@ def _neighbour(signal: Tensor, occupied: Tensor, draw: Draw) -> Tensor:
     return gain * on.shifted(other, side * gap, draw.uniform())
 
 
-def _receiver_band(carrier: Tensor, width: Tensor, total: int, draw: Draw) -> Tensor:
+def _receiver_band(carrier: Tensor, width: Tensor, is_noise: Tensor, total: int, draw: Draw) -> Tensor:
     """Three frames of five come through a filter, be it the tuner's, a channel filter or an audio chain.
 
     Each edge lies by itself, on a logarithmic scale between a little inside the signal's and the end of the sampled
-    band; what passes is flat or sloped.
+    band; what passes is flat or sloped. A channel without a signal is as narrow as it would be for one.
     """
+    reach = torch.where(is_noise, 0.2, 1.0)
     inside = 0.45 * width
-    below, above = (inside * (0.55 / inside) ** draw.uniform() for _ in range(2))
+    below, above = (inside * (0.55 / inside) ** (reach * draw.uniform()) for _ in range(2))
     edge = torch.minimum(draw.log_uniform(0.01, 0.15), inside)
     response = on.band_response(carrier - below, carrier + above, edge, total)
     slope_db = torch.where(draw.chance(0.5), 8 * draw.normal(), 0.0)
