@@ -19,6 +19,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,21 +28,29 @@ import numpy as np
 import peer_graph
 from report import page
 
+from gr_softmod import model_file
 from gr_softmod.bindings import _kernels
 from gr_softmod.classifier import integer
 from gr_softmod.classifier.architectures import build
 from gr_softmod.classifier.random_model import random_model
+from gr_softmod.model_file import ModelFile
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 FRAME, BATCHES = 1024, (1, 32)
-#: Architecture, bits, what of ours is timed, and the asked ratios to the best peer at batch 32 and 1.
+#: Name, bits (None: a trained model that comes with the project), what of ours is timed, and the asked ratios to the
+#: best peer at batch 32 and 1.
 NETWORKS = (
     ("vgg10", 8, "frames", 1.5, 2.0),
     ("bacalhaunet", 6, "frames", 3.0, 2.0),
     ("imperial", 8, "integers", 1.5, 2.0),
     ("softmod", 6, "integers", None, None),
+    ("radioml2018", None, "integers", None, None),
+    ("field", None, "integers", None, None),
 )
+#: Shares of the weights that are not zero: half, and what BacalhauNet's authors left.
+DENSITIES = (1.0, 0.5, 0.16)
+THREADS = (1, 2)
 CLASSES = tuple(f"class {i}" for i in range(24))
 
 
@@ -76,9 +85,28 @@ def frames(n: int) -> Any:
     return (symbols + 0.2 * noise).astype(np.complex64)
 
 
-def jobs_of(name: str, bits: int, how: str, folder: Path) -> dict[str, tuple[str, dict[str, Any]]]:
+def model_of(name: str, bits: int | None, density: float = 1.0) -> ModelFile:
+    if bits is None:
+        return model_file.read(ROOT / f"python/gr_softmod/models/{name}.safetensors")
+    return random_model(build(name, CLASSES), bits=bits, seed=1, density=density, parity=density == 1.0)
+
+
+def in_groups(model: ModelFile) -> ModelFile:
+    """With zeros for three of each four groups of four neighbouring weights (channels before time), in all outputs."""
+    tensors = dict(model.tensors)
+    for name, weight in tensors.items():
+        if name.endswith(".weight") and weight[0].size > 4:
+            last = np.moveaxis(weight, 1, -1) if weight.ndim == 3 else weight
+            rows = last.reshape(len(last), -1).copy()
+            rows[:, np.arange(rows.shape[1]) // 4 % 4 != 0] = 0
+            last = rows.reshape(last.shape)
+            tensors[name] = np.ascontiguousarray(np.moveaxis(last, -1, 1) if weight.ndim == 3 else last)
+    return replace(model, tensors=tensors, parity_logits=None)
+
+
+def jobs_of(name: str, bits: int | None, how: str, folder: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     """What is timed for a network, by a key of (what, batch): the side and its case."""
-    model = random_model(build(name, CLASSES), bits=bits, seed=1)
+    model = model_of(name, bits)
     path, data = folder / f"{name}.safetensors", folder / f"{name}.npz"
     model.write(path)
     given = frames(max(BATCHES))
@@ -87,18 +115,32 @@ def jobs_of(name: str, bits: int, how: str, folder: Path) -> dict[str, tuple[str
     arrays = {"frames": given, "iq": iq, "normalised": (normalised[:, 0] + 1j * normalised[:, 1]).astype(np.complex64)}
     np.savez(data, **arrays, **({} if features is None else {"features": features}))
     found: dict[str, tuple[str, dict[str, Any]]] = {}
+    ours = {"model": str(path), "data": str(data)}
     for target in _kernels.simd_targets():
         for dot in (True, False):
             _kernels.use_simd_target(target)
             _kernels.use_simd_dot_products(dot)
-            case = {"case": "integers", "model": str(path), "data": str(data), "batch": 8, "set": [target, dot]}
+            case = {"case": "integers", "batch": 8, "set": [target, dot], **ours}
             found[f"set {_kernels.Classifier(str(path)).instruction_set}"] = ("ours", case)
     _kernels.use_simd_target(_kernels.simd_targets()[0])
     _kernels.use_simd_dot_products(True)
+    if bits is not None:
+        for density in DENSITIES:
+            sparse = folder / f"{name}_{density}.safetensors"
+            model_of(name, bits, density).write(sparse)
+            case = {"case": "integers", "batch": max(BATCHES), **ours, "model": str(sparse)}
+            found[f"density {density}"] = ("ours", case)
+        grouped = folder / f"{name}_groups.safetensors"
+        in_groups(model_of(name, bits, 0.999)).write(grouped)
+        case = {"case": "integers", "batch": max(BATCHES), **ours, "model": str(grouped)}
+        found["density 0.25 in groups"] = ("ours", case)
+    for threads in THREADS:
+        found[f"threads {threads}"] = ("ours", {"case": "frames", "batch": max(BATCHES), "threads": threads, **ours})
     for batch in BATCHES:
-        common = {"model": str(path), "data": str(data), "batch": batch, "architecture": name}
+        common = {"batch": batch, "architecture": name, **ours}
         found[f"ours {batch}"] = ("ours", {"case": how, **common})
-        found[f"torch float {batch}"] = ("torch", {"case": "network", **common})
+        if bits is not None:
+            found[f"torch float {batch}"] = ("torch", {"case": "network", **common})
         if features is not None:
             found[f"whole ours {batch}"] = ("ours", {"case": "frames", **common})
             found[f"features ours {batch}"] = ("ours", {"case": "features", **common})
@@ -120,10 +162,20 @@ def measure(sides: dict[str, Side], jobs: dict[str, tuple[str, dict[str, Any]]],
     seconds: dict[str, list[float]] = {key: [] for key in jobs}
     for _ in range(rounds):
         for key, (side, case) in jobs.items():
-            seconds[key].append(sides[side].ask("time", case, least=0.05) / case["batch"])
+            clock = "wall" if "threads" in case else "processor"
+            seconds[key].append(sides[side].ask("time", case, least=0.05, clock=clock) / case["batch"])
     for side, case in jobs.values():
         sides[side].ask("drop", case)
     return {key: median(values) for key, values in seconds.items()}
+
+
+def latency(side: Side, jobs: dict[str, tuple[str, dict[str, Any]]]) -> dict[str, float]:
+    """Seconds by the clock from a frame's last sample to its probabilities: median and 99 % of single calls."""
+    case = {**jobs["threads 1"][1], "batch": 1}
+    side.ask("prepare", case)
+    found = side.ask("latency", case, calls=3000)
+    side.ask("drop", case)
+    return {"median": found[0], "99 %": found[1]}
 
 
 def agreement(sides: dict[str, Side], jobs: dict[str, tuple[str, dict[str, Any]]]) -> dict[str, float]:
@@ -162,7 +214,7 @@ def main() -> None:
                 "network": name, "bits": bits, "ours_from": how, "target": target, "target_batch_1": target_1,
                 "multiply_accumulates": classifier.multiply_accumulates, "arena_bytes": classifier.arena_bytes,
                 "peak_gmac": per_call / found.pop("peak") / 1e9, "seconds_per_frame": found,
-                "agreement": agreement(sides, jobs),
+                "latency": latency(sides["ours"], jobs), "agreement": agreement(sides, jobs),
             }  # fmt: skip
             networks.append(row)
             print(name, {key: f"{value * 1e6:.1f} us" for key, value in found.items()}, flush=True)
@@ -172,6 +224,7 @@ def main() -> None:
         "instruction_set": classifier.instruction_set,
         "rounds": arguments.rounds,
         "frame": FRAME,
+        "cores": os.cpu_count(),
         "versions": {name: sides[name].ask("version", {}) for name in ("torch", "onnxruntime", "openvino")},
         "networks": networks,
     }

@@ -18,13 +18,27 @@ import numpy as np
 Case = Callable[[], Any]
 
 
-def timed(function: Case, least: float) -> float:
-    """Seconds of CPU time per call, of as many calls in a row as take ``least``."""
-    count, start = 0, time.process_time()
-    while time.process_time() - start < least:
+CLOCKS = {"processor": time.process_time, "wall": time.perf_counter}
+
+
+def timed(function: Case, least: float, clock: str) -> float:
+    """Seconds of processor time, or by the clock on the wall, per call, of as many calls in a row as take ``least``."""
+    now = CLOCKS[clock]
+    count, start = 0, now()
+    while now() - start < least:
         function()
         count += 1
-    return (time.process_time() - start) / count
+    return (now() - start) / count
+
+
+def latency(function: Case, calls: int) -> list[float]:
+    """Seconds by the clock on the wall of single calls: median and 99 %."""
+    seconds = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return [float(np.quantile(seconds, share)) for share in (0.5, 0.99)]
 
 
 def ours(case: dict[str, Any], data: dict[str, Any]) -> Case:
@@ -38,7 +52,7 @@ def ours(case: dict[str, Any], data: dict[str, Any]) -> Case:
         target, dot = case["set"]
         _kernels.use_simd_target(target)
         _kernels.use_simd_dot_products(dot)
-    classifier = _kernels.Classifier(case["model"])
+    classifier = _kernels.Classifier(case["model"], threads=case.get("threads", 1))
     _kernels.use_simd_target(_kernels.simd_targets()[0])
     _kernels.use_simd_dot_products(True)
     if case["case"] == "frames":
@@ -115,7 +129,9 @@ def main() -> None:
                     ready[key]()
                 answer = "ready"
             elif request["do"] == "time":
-                answer = timed(ready[key], request["least"])
+                answer = timed(ready[key], request["least"], request["clock"])
+            elif request["do"] == "latency":
+                answer = latency(ready[key], request["calls"])
             elif request["do"] == "answer":
                 answer = np.asarray(ready[key]()).argmax(-1).tolist()
             elif request["do"] == "drop":

@@ -13,13 +13,11 @@ HWY_INLINE VF LoadScaled(const std::uint8_t* bytes, VI zero, VF scale)
 }
 
 template <bool kSigned>
-void AddRows(const Step& step, std::uint8_t* arena)
+void AddRows(const Step& step, std::size_t count, std::uint8_t* arena)
 {
     const Range to(step.to);
     const VI zero_p = hn::Set(DI(), step.from.zero), zero_q = hn::Set(DI(), step.from2.zero);
     const VF scale_p = hn::Set(DF(), step.scale[0]), scale_q = hn::Set(DF(), step.scale[1]);
-    const bool fills = step.out_layout != Layout::rows;
-    const std::size_t count = step.rows * (fills ? filled(step.channels) : step.channels);
     for (std::size_t i = 0; i < count; i += kBytes) {
         const auto sum = [&](std::size_t v) SOFTMOD_ATTR {
             const std::size_t at = i + v * kLanes;
@@ -31,12 +29,58 @@ void AddRows(const Step& step, std::uint8_t* arena)
     }
 }
 
+// Of 16 bits each, the products of two neighbours and their sum.
+HWY_INLINE VI AddPairs(VI sum, VS a, VS b)
+{
+#if SOFTMOD_DOT && HWY_TARGET == HWY_AVX3
+    return VI{_mm512_dpwssd_epi32(sum.raw, a.raw, b.raw)};
+#elif SOFTMOD_DOT && HWY_TARGET == HWY_AVX2
+    return VI{_mm256_dpwssd_avx_epi32(sum.raw, a.raw, b.raw)};
+#else
+    return hn::Add(sum, MultiplyPairs(a, b));
+#endif
+}
+
+// In integers, see IntegerSum.
+void AddIntegers(const Step& step, std::size_t count, std::uint8_t* arena)
+{
+    const DB d;
+    const DI di;
+    const Range to(step.to);
+    const auto pair_of = [&](const std::int16_t* two) SOFTMOD_ATTR {
+        std::int32_t pair;
+        std::memcpy(&pair, two, sizeof pair);
+        return hn::BitCast(DS(), hn::Set(di, pair));
+    };
+    const VS high = pair_of(step.sum->high), low = pair_of(step.sum->low);
+    const VI start = hn::Set(di, step.sum->start);
+    const auto sum_of = [&](VB pairs) SOFTMOD_ATTR { // bytes p, 0, q, 0
+        const VS words = hn::BitCast(DS(), pairs);
+        return hn::ShiftRight<14>(AddPairs(hn::ShiftRight<12>(AddPairs(start, words, low)), words, high));
+    };
+    for (std::size_t i = 0; i < count; i += kBytes) {
+        const VB p = hn::LoadU(d, arena + step.in + i), q = hn::LoadU(d, arena + step.in2 + i),
+                 zero = hn::Zero(d);
+        const VB lower = hn::InterleaveLower(d, p, q), upper = hn::InterleaveUpper(d, p, q);
+        const VB bytes = ToBytes(
+            sum_of(hn::InterleaveLower(d, lower, zero)), sum_of(hn::InterleaveUpper(d, lower, zero)),
+            sum_of(hn::InterleaveLower(d, upper, zero)), sum_of(hn::InterleaveUpper(d, upper, zero)), to);
+        StoreBytes(bytes, arena + step.out + i, std::min(kBytes, count - i));
+    }
+}
+
 void Add(const Step& step, std::uint8_t* arena)
 {
+    const bool fills = step.out_layout != Layout::rows;
+    const std::size_t count = step.rows * (fills ? filled(step.channels) : step.channels);
+    if (step.sum) {
+        AddIntegers(step, count, arena);
+        return;
+    }
     if (step.from.zero != 0 || step.from2.zero != 0)
-        AddRows<true>(step, arena);
+        AddRows<true>(step, count, arena);
     else
-        AddRows<false>(step, arena);
+        AddRows<false>(step, count, arena);
 }
 
 void Rescale(const Step& step, std::uint8_t* arena)

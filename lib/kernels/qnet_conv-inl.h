@@ -4,17 +4,18 @@
 
 // ---- convolutions and dense layers
 
+template <bool kFused>
 HWY_INLINE VF ScaledOf(VI sum, const PackedUnit& unit, std::size_t vector)
 {
-    return Scaled(sum, unit.scale.data() + vector * kLanes, unit.offset.data() + vector * kLanes);
+    return Scaled<kFused>(sum, unit.scale.data() + vector * kLanes, unit.offset.data() + vector * kLanes);
 }
 
-template <std::size_t kVectors>
+template <bool kFused, std::size_t kVectors>
 HWY_INLINE VB Requantise(const VI* sum, const PackedUnit& unit, const Range& to)
 {
     const auto scaled = [&](auto v) SOFTMOD_ATTR {
         if constexpr (v < kVectors)
-            return ScaledOf(sum[v], unit, v);
+            return ScaledOf<kFused>(sum[v], unit, v);
         else
             return hn::Zero(DF());
     };
@@ -22,7 +23,7 @@ HWY_INLINE VB Requantise(const VI* sum, const PackedUnit& unit, const Range& to)
 }
 
 // The rows of a tile to bytes, where a row is less than four vectors: as many rows together as fill them.
-template <std::size_t kRows, std::size_t kVectors>
+template <bool kFused, std::size_t kRows, std::size_t kVectors>
 HWY_INLINE void StoreRows(const VI (&sum)[kRows][kVectors], const Step& step, const PackedUnit& unit,
                           const Range& to, std::uint8_t* out)
 {
@@ -30,34 +31,36 @@ HWY_INLINE void StoreRows(const VI (&sum)[kRows][kVectors], const Step& step, co
         Each<kRows * kVectors / 4>([&](auto four) SOFTMOD_ATTR {
             const auto scaled = [&](auto part) SOFTMOD_ATTR {
                 constexpr std::size_t i = 4 * four + part;
-                return ScaledOf(sum[i / kVectors][i % kVectors], unit, i % kVectors);
+                return ScaledOf<kFused>(sum[i / kVectors][i % kVectors], unit, i % kVectors);
             };
             hn::StoreU(InOrder(RoundFour(scaled, to)), DB(), out + four * kBytes);
         });
     } else if constexpr (kVectors == 2 && kRows % 2 == 0) {
         Each<kRows / 2>([&](auto two) SOFTMOD_ATTR {
             const auto scaled = [&](auto part) SOFTMOD_ATTR {
-                return ScaledOf(sum[2 * two + part / 2][part % 2], unit, part % 2);
+                return ScaledOf<kFused>(sum[2 * two + part / 2][part % 2], unit, part % 2);
             };
             std::uint8_t* row = out + 2 * two * step.channels;
             StoreHalves(InOrder(RoundFour(scaled, to)), row, row + step.channels, unit.channels);
         });
     } else {
         Each<kRows>([&](auto r) SOFTMOD_ATTR {
-            StoreBytes(Requantise<kVectors>(sum[r], unit, to), out + r * step.channels, unit.channels);
+            StoreBytes(Requantise<kFused, kVectors>(sum[r], unit, to), out + r * step.channels,
+                       unit.channels);
         });
     }
 }
 
 // Four rows of a vector of channels lie together.
-template <std::size_t kRows, std::size_t kVectors>
+template <bool kFused, std::size_t kRows, std::size_t kVectors>
 HWY_INLINE void StoreTurned(const VI (&sum)[kRows][kVectors], const Step& step, const PackedUnit& unit,
                             const Range& to, std::uint8_t* out)
 {
     const std::size_t width = filled(step.channels), count = 4 * filled(unit.channels);
     Each<kRows / 4>([&](auto four) SOFTMOD_ATTR {
         Each<kVectors>([&](auto v) SOFTMOD_ATTR {
-            const auto scaled = [&](auto r) SOFTMOD_ATTR { return ScaledOf(sum[4 * four + r][v], unit, v); };
+            const auto scaled = [&](auto r)
+                                    SOFTMOD_ATTR { return ScaledOf<kFused>(sum[4 * four + r][v], unit, v); };
             StoreBytes(hn::TableLookupBytes(RoundFour(scaled, to), TurnFours()),
                        out + four * 4 * width + v * kBytes, std::min(kBytes, count - v * kBytes));
         });
@@ -87,19 +90,25 @@ HWY_INLINE void ConvTile(const Step& step, const PackedUnit& unit, const Range& 
         });
         weight += kVectors * kWeightBytes;
     }
-    std::uint8_t* out = arena + step.out;
-    if constexpr (kTo == Layout::turned) {
-        StoreTurned(sum, step, unit, to, out + row * filled(step.channels) + 4 * unit.first);
-    } else if constexpr (kPairs) {
-        out += unit.first + row / 2 * step.channels;
-        Each<kRows / 2>([&](auto two) SOFTMOD_ATTR {
-            const VB first = Requantise<kVectors>(sum[2 * two], unit, to);
-            const VB second = Requantise<kVectors>(sum[2 * two + 1], unit, to);
-            StoreBytes(hn::Max(first, second), out + two * step.channels, unit.channels);
-        });
-    } else {
-        StoreRows(sum, step, unit, to, out + unit.first + row * step.channels);
-    }
+    const auto store = [&](auto fused) SOFTMOD_ATTR {
+        std::uint8_t* out = arena + step.out;
+        if constexpr (kTo == Layout::turned) {
+            StoreTurned<fused>(sum, step, unit, to, out + row * filled(step.channels) + 4 * unit.first);
+        } else if constexpr (kPairs) {
+            out += unit.first + row / 2 * step.channels;
+            Each<kRows / 2>([&](auto two) SOFTMOD_ATTR {
+                const VB first = Requantise<fused, kVectors>(sum[2 * two], unit, to);
+                const VB second = Requantise<fused, kVectors>(sum[2 * two + 1], unit, to);
+                StoreBytes(hn::Max(first, second), out + two * step.channels, unit.channels);
+            });
+        } else {
+            StoreRows<fused>(sum, step, unit, to, out + unit.first + row * step.channels);
+        }
+    };
+    if (unit.fused)
+        store(std::true_type());
+    else
+        store(std::false_type());
 }
 
 // As many rows at a time as fit into registers, then some rows once more, which gives the same values; kFew
@@ -151,12 +160,13 @@ void OneRow(const Step& step, const PackedUnit& unit, std::uint8_t* arena, float
     if (step.logits) {
         HWY_ALIGN float values[kVectors * kLanes];
         for (std::size_t v = 0; v < kVectors; ++v)
-            hn::Store(Scaled(sum[0][v], unit.scale.data() + v * kLanes, unit.offset.data() + v * kLanes),
-                      DF(), values + v * kLanes);
+            hn::Store(ScaledOf<false>(sum[0][v], unit, v), DF(), values + v * kLanes);
         std::memcpy(logits + unit.first, values, unit.channels * sizeof(float));
     } else {
-        StoreBytes(Requantise<kVectors>(sum[0], unit, Range(step.to)), arena + step.out + unit.first,
-                   unit.channels);
+        const Range to(step.to);
+        StoreBytes(unit.fused ? Requantise<true, kVectors>(sum[0], unit, to)
+                              : Requantise<false, kVectors>(sum[0], unit, to),
+                   arena + step.out + unit.first, unit.channels);
     }
 }
 

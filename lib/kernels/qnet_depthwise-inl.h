@@ -123,20 +123,26 @@ HWY_INLINE void DepthwiseTile(const Step& step, const PackedLanes& lanes, const 
             weight += kWeightBytes;
         });
     }
-    Each<kPlaces>([&](auto p) SOFTMOD_ATTR {
-        const auto scaled = [&](auto r) SOFTMOD_ATTR {
-            return Scaled(sum[p][r], lanes.scale.data(), lanes.offset.data());
-        };
-        const VB bytes = RoundFour(scaled, to);
-        const std::size_t at = lane + p * pattern;
-        if (step.out_layout == Layout::blocks) {
-            StoreBytes(bytes, out + 4 * at, std::min(kBytes, step.rows * filled(step.channels) - 4 * at));
-        } else {
-            HWY_ALIGN std::uint8_t all[kBytes];
-            hn::Store(bytes, DB(), all);
-            StoreLanesToRows(step, all, at, out);
-        }
-    });
+    const auto store = [&](auto fused) SOFTMOD_ATTR {
+        Each<kPlaces>([&](auto p) SOFTMOD_ATTR {
+            const auto scaled = [&](auto r) SOFTMOD_ATTR {
+                return Scaled<fused>(sum[p][r], lanes.scale.data(), lanes.offset.data());
+            };
+            const VB bytes = RoundFour(scaled, to);
+            const std::size_t at = lane + p * pattern;
+            if (step.out_layout == Layout::blocks) {
+                StoreBytes(bytes, out + 4 * at, std::min(kBytes, step.rows * filled(step.channels) - 4 * at));
+            } else {
+                HWY_ALIGN std::uint8_t all[kBytes];
+                hn::Store(bytes, DB(), all);
+                StoreLanesToRows(step, all, at, out);
+            }
+        });
+    };
+    if (lanes.fused)
+        store(std::true_type());
+    else
+        store(std::false_type());
 }
 
 void Depthwise(const Step& step, std::uint8_t* arena)

@@ -72,8 +72,8 @@ constexpr const char* kName =
 
 const QnetKernels& Kernels()
 {
-    static constexpr PackFormat format{kLanes, kUnit, kManyRegisters ? kUnit : 2, !SOFTMOD_DOT,
-                                       SOFTMOD_DOT && HWY_ARCH_ARM};
+    static constexpr PackFormat format{kLanes,       kUnit,          kManyRegisters ? kUnit : 2,
+                                       !SOFTMOD_DOT, HWY_NATIVE_FMA, SOFTMOD_DOT && HWY_ARCH_ARM};
     static constexpr QnetKernels kernels{kName,   format,  Conv,     Depthwise,    Add,
                                          MaxPool, Rescale, Quantise, SumOfSquares, DotProducts};
     return kernels;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "qnet_pack.h"
 
+#include "qnet_fuse.h"
+
 #include <algorithm>
 #include <cstring>
 #include <numeric>
@@ -34,6 +36,31 @@ void append_quad(Aligned<std::int8_t>& packed, const PackFormat& format, WeightO
 std::int32_t start_of(std::int32_t sum_of_weights, const Step& step, const PackFormat& format)
 {
     return ((format.signed_input ? 128 : 0) - step.from.zero) * sum_of_weights;
+}
+
+// The offsets for fused multiply-adds, if there are such for all the channels: channel_of(lane) is the
+// channel of each offset, or one that is none.
+template <typename Packed, typename ChannelOf>
+void fuse(Packed& packed, const Step& step, const PackFormat& format, ChannelOf&& channel_of)
+{
+    if (step.logits || !format.fuses)
+        return;
+    const auto input = std::max(step.from.high - step.from.zero, step.from.zero - step.from.low);
+    Aligned<float> offsets = packed.offset;
+    for (std::size_t lane = 0; lane < offsets.size(); ++lane) {
+        const std::size_t c = channel_of(lane);
+        if (c >= step.channels)
+            continue;
+        std::int32_t largest = 0;
+        for (std::size_t k = 0; k < step.taps(); ++k)
+            largest += input * std::abs(step.weight_of(c, k));
+        const auto found = fused_offset(step.scale[c], step.offset[c], largest, step.to);
+        if (!found)
+            return;
+        offsets[lane] = *found;
+    }
+    packed.offset = std::move(offsets);
+    packed.fused = true;
 }
 
 PackedUnit pack_unit(const Step& step, const PackFormat& format, std::size_t first, std::size_t most)
@@ -70,6 +97,7 @@ PackedUnit pack_unit(const Step& step, const PackFormat& format, std::size_t fir
         unit.scale.push_back(real ? step.scale[first + c] : 0.0f);
         unit.offset.push_back(real ? step.offset[first + c] : 0.0f);
     }
+    fuse(unit, step, format, [&](std::size_t lane) { return first + lane; });
     return unit;
 }
 
@@ -112,6 +140,7 @@ PackedLanes pack_lanes(const Step& step, const PackFormat& format, std::size_t f
         packed.scale.push_back(real ? step.scale[c] : 0.0f);
         packed.offset.push_back(real ? step.offset[c] : 0.0f);
     }
+    fuse(packed, step, format, channel_of);
     return packed;
 }
 
@@ -142,6 +171,8 @@ void pack(Plan& plan, const PackFormat& format)
             pack_conv(step, format);
         if (step.kind == Step::Kind::depthwise)
             pack_depthwise(step, format);
+        if (step.kind == Step::Kind::add)
+            step.sum = integer_sum(step);
     }
 }
 

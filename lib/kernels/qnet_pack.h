@@ -15,6 +15,7 @@ struct PackFormat {
     // false: groups of 4 weights of 8 bits, for an instruction that sums 4 products into a lane.
     // true: 16 bits each; first of all lanes the weights 0 and 2 of each group, then the weights 1 and 3.
     bool wide = false;
+    bool fuses = false;        // has multiply-adds of one rounding
     bool signed_input = false; // the kernel subtracts 128 from the bytes of the activations first
 };
 

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <optional>
 #include <vector>
 
 namespace softmod
@@ -66,6 +67,7 @@ struct PackedUnit {
     Aligned<std::int8_t> weight; // [quads][vectors][lanes][4], or 16 bits each: see PackFormat
     Aligned<std::int32_t> start; // [vectors][lanes]: what the sum starts from
     Aligned<float> scale, offset; // [vectors][lanes]
+    bool fused = false;           // the offsets are those of qnet_fuse.h
 };
 
 // What a vector of lanes of a depthwise convolution sums: in lane f of its flat result is channel f % filled
@@ -80,6 +82,13 @@ struct PackedLanes {
     Aligned<std::int8_t> weight;  // [turns][those that read][lanes][4]
     Aligned<std::int32_t> start;  // [lanes]
     Aligned<float> scale, offset; // the same
+    bool fused = false;           // as above
+};
+
+// An addition of bytes p and q in integers: (high . (p, q) + ((low . (p, q) + start) >> 12)) >> 14.
+struct IntegerSum {
+    std::int16_t high[2], low[2];
+    std::int32_t start;
 };
 
 struct Step {
@@ -105,8 +114,15 @@ struct Step {
 
     std::vector<PackedUnit> units;  // conv
     std::vector<PackedLanes> lanes; // depthwise: repeats over the result
+    std::optional<IntegerSum> sum;  // add
 
     std::size_t depth() const { return kernel * in_channels; }
+    // Weights that a channel's sum has, and one of them.
+    std::size_t taps() const { return kind == Kind::conv ? depth() : kernel; }
+    int weight_of(std::size_t channel, std::size_t tap) const
+    {
+        return kind == Kind::conv ? weight[channel * depth() + tap] : weight[tap * channels + channel];
+    }
 };
 
 // A depthwise convolution reads its input turned. Its stride leads from four rows of the result to as many

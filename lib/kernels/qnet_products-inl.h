@@ -2,6 +2,21 @@
 // Products of bytes by weights, and sums to bytes.
 // Included by qnet_kernels-inl.h: no include guard, no includes, no namespace of its own.
 
+// ---- products of 16 bits, of which two are summed
+
+HWY_INLINE VI MultiplyPairs(VS a, VS b)
+{
+#if HWY_ARCH_ARM
+    return VI(vpaddq_s32(vmull_s16(vget_low_s16(a.raw), vget_low_s16(b.raw)), vmull_high_s16(a.raw, b.raw)));
+#elif HWY_TARGET == HWY_AVX3
+    return VI{_mm512_madd_epi16(a.raw, b.raw)};
+#elif HWY_TARGET == HWY_AVX2
+    return VI{_mm256_madd_epi16(a.raw, b.raw)};
+#else
+    return VI{_mm_madd_epi16(a.raw, b.raw)};
+#endif
+}
+
 // ---- products: 4 bytes of activations by 4 weights, into each 32-bit sum
 
 #if SOFTMOD_DOT
@@ -40,7 +55,7 @@ HWY_INLINE VI Dot(VI sum, const Input& input, const std::int8_t* HWY_RESTRICT we
     return sum;
 #endif
 }
-#else // products of 16 bits, of which two are summed: exact for every byte and weight
+#else  // products of 16 bits, of which two are summed: exact for every byte and weight
 constexpr std::size_t kWeightBytes = 2 * kBytes;
 
 struct Input {
@@ -52,19 +67,6 @@ HWY_INLINE Input Prepare(VB bytes)
     const hn::ScalableTag<std::uint16_t> d;
     const auto pairs = hn::BitCast(d, bytes);
     return {hn::BitCast(DS(), hn::And(pairs, hn::Set(d, 0xff))), hn::BitCast(DS(), hn::ShiftRight<8>(pairs))};
-}
-
-HWY_INLINE VI MultiplyPairs(VS a, VS b)
-{
-#if HWY_ARCH_ARM
-    return VI(vpaddq_s32(vmull_s16(vget_low_s16(a.raw), vget_low_s16(b.raw)), vmull_high_s16(a.raw, b.raw)));
-#elif HWY_TARGET == HWY_AVX3
-    return VI{_mm512_madd_epi16(a.raw, b.raw)};
-#elif HWY_TARGET == HWY_AVX2
-    return VI{_mm256_madd_epi16(a.raw, b.raw)};
-#else
-    return VI{_mm_madd_epi16(a.raw, b.raw)};
-#endif
 }
 
 HWY_INLINE VI Dot(VI sum, const Input& input, const std::int8_t* HWY_RESTRICT weight)
@@ -125,17 +127,23 @@ HWY_INLINE VI Nearest(VF x) // ties to even; x within int32, so that nothing nee
 #endif
 }
 
-// Four vectors of floats within int32 to bytes: dword i of block b of vector v becomes byte 16 b + 4 v + i.
-HWY_INLINE VB Round(VF a, VF b, VF c, VF d, const Range& to)
+// Four vectors of integers to bytes: dword i of block b of vector v becomes byte 16 b + 4 v + i.
+HWY_INLINE VB ToBytes(VI a, VI b, VI c, VI d, const Range& to)
 {
     const DS ds;
-    VS ab = hn::ReorderDemote2To(ds, Nearest(a), Nearest(b));
-    VS cd = hn::ReorderDemote2To(ds, Nearest(c), Nearest(d));
+    VS ab = hn::ReorderDemote2To(ds, a, b);
+    VS cd = hn::ReorderDemote2To(ds, c, d);
     if (!to.is_signed) // the packing itself stops at 0
         return hn::Min(PackToBytes(ab, cd), to.high);
     ab = hn::SaturatedAdd(ab, to.zero);
     cd = hn::SaturatedAdd(cd, to.zero);
     return hn::Min(hn::Max(PackToBytes(ab, cd), to.low), to.high);
+}
+
+// The same of floats within int32.
+HWY_INLINE VB Round(VF a, VF b, VF c, VF d, const Range& to)
+{
+    return ToBytes(Nearest(a), Nearest(b), Nearest(c), Nearest(d), to);
 }
 
 // The same of what scaled(0) to scaled(3) give.
@@ -182,10 +190,12 @@ HWY_INLINE VB UnturnPairs() // the same from lanes, to rows: 4 r + 2 f + c to 8 
     return hn::LoadDup128(DB(), places);
 }
 
+template <bool kFused>
 HWY_INLINE VF Scaled(VI sum, const float* HWY_RESTRICT scale, const float* HWY_RESTRICT offset)
 {
     const DF d;
-    return hn::Add(hn::Mul(hn::ConvertTo(d, sum), hn::Load(d, scale)), hn::Load(d, offset));
+    const VF value = hn::ConvertTo(d, sum), by = hn::Load(d, scale), more = hn::Load(d, offset);
+    return kFused ? hn::MulAdd(value, by, more) : hn::Add(hn::Mul(value, by), more);
 }
 
 // The first count bytes, 1 to kBytes, and no others.
