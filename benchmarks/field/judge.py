@@ -17,6 +17,7 @@ from transmitters import MAKERS, Samples
 from gr_softmod.classifier.metrics import wilson
 
 Probabilities = NDArray[np.float32]
+Run = Callable[[Samples], Probabilities]
 #: Which classes are of one kind; orders within a kind are the harder question.
 FAMILIES = {
     "ASK": ("OOK", "4ASK", "8ASK"),
@@ -113,7 +114,7 @@ def noise(told: list[dict[str, Any]], named: Named) -> dict[str, Any]:
     }
 
 
-def recordings(folder: Path, run: Callable[[Samples], Probabilities], class_names: Sequence[str]) -> dict[str, Any]:
+def recordings(folder: Path, run: Run, class_names: Sequence[str]) -> dict[str, Any]:
     """Shares of the frames of each recording, at each rate and filter: named PSK or BPSK, and noise where none is."""
     names, result = np.array(class_names), {}
     for recording in off_air.RECORDINGS:
@@ -154,7 +155,7 @@ def confusion(told: list[dict[str, Any]], named: Named, class_names: Sequence[st
     return rows
 
 
-def probabilities(run: Callable[[Samples], Probabilities], frames: Samples, piece: int = 64) -> Probabilities:
+def probabilities(run: Run, frames: Samples, piece: int = 64) -> Probabilities:
     """[T, FRAMES, C] of frames [T, FRAMES, N], a few transmissions at a time."""
     parts = []
     for start in range(0, len(frames), piece):
