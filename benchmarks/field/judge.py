@@ -159,6 +159,6 @@ def probabilities(run: Run, frames: Samples, piece: int = 64) -> Probabilities:
     """[T, FRAMES, C] of frames [T, FRAMES, N], a few transmissions at a time."""
     parts = []
     for start in range(0, len(frames), piece):
-        some = np.ascontiguousarray(frames[start : start + piece])
+        some = np.array(frames[start : start + piece])
         parts.append(run(some.reshape(-1, some.shape[-1])).reshape(len(some), FRAMES, -1))
     return np.concatenate(parts)
