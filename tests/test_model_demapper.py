@@ -14,6 +14,7 @@ import pytest
 
 from demapper_models import demapper_model, symbols
 from gr_softmod.constellation import Constellation
+from gr_softmod.hooks.model_check import demapper_check
 from gr_softmod.model_file import DemapperFile, ModelFileError, read, read_demapper
 from gr_softmod.model_file.container import serialise
 from gr_softmod.model_file.model import canonical, digest
@@ -37,6 +38,29 @@ def test_what_was_written_is_read_again(int8: bool, m: int, tmp_path: Path) -> N
     y = symbols(300)
     np.testing.assert_array_equal(again.demap(y, 0.1), model.demap(y, 0.1))
     assert again.constellation(0.1).order == 1 << m
+
+
+@pytest.mark.parametrize("int8", [False, True])
+@pytest.mark.parametrize("m", [1, 6])
+def test_parity_is_what_the_kernel_gives(int8: bool, m: int) -> None:
+    model = read_demapper(demapper_model(m, int8=int8).with_parity(count=40).to_bytes())
+    assert model.parity is not None and model.parity.llr.shape == (40, m)
+    y = model.parity.symbols @ np.array([1, 1j])
+    np.testing.assert_allclose(model.demap(y, model.parity.noise_var), model.parity.llr.ravel(), rtol=1e-5, atol=1e-5)
+    demapper_check(m)(model.to_bytes())
+    with pytest.raises(ValueError, match="no symbols to check it with"):
+        demapper_check()(demapper_model(m, int8=int8).to_bytes())
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_a_model_that_gives_something_else_is_not_run(place: int) -> None:
+    """The file is whole; one LLR is off by a hundredth of its symbol's largest."""
+    model = demapper_model(6).with_parity()
+    llr = model.parity.llr.copy()
+    llr[7 * place, place] += 0.01 * np.abs(llr[7 * place]).max()
+    lies = replace(model, parity=replace(model.parity, llr=llr)).to_bytes()
+    with pytest.raises(ValueError, match="on this machine"):
+        demapper_check()(lies)
 
 
 @pytest.mark.parametrize("noise_var", [1.0, 0.1, 0.003])
@@ -90,6 +114,11 @@ def array(shape: tuple[int, ...], value: float, dtype: Any = np.float32) -> Any:
     return np.full(shape, value, dtype)
 
 
+def _parity(tensors: dict, count: int, **changes: Any) -> None:
+    made = {"symbols": array((count, 2), 0.5), "noise_var": array((count,), 0.1), "llr": array((count, 4), 1)} | changes
+    tensors.update({f"parity.{name}": value for name, value in made.items()})
+
+
 FAULTS: dict[str, tuple[Callable[[dict, dict], Any], str]] = {
     "kind": (lambda d, t: d.update(kind="tree"), "kind"),
     "classifier": (lambda d, t: d.update(kind="classifier"), "holds a classifier, not a demapper"),
@@ -114,6 +143,11 @@ FAULTS: dict[str, tuple[Callable[[dict, dict], Any], str]] = {
     "a weight of -128": (lambda d, t: t["layer1.weight"].fill(-128), "-128"),
     "an input scale of 0": (lambda d, t: t.update({"layer1.input_scale": array((1,), 0)}), "not positive"),
     "noise not ascending": (lambda d, t: t.update({"points.noise_var": array((1,), -1)}), "ascend"),
+    "no symbols of parity": (lambda d, t: _parity(t, 0), "shape|0 symbols of parity"),
+    "parity of another width": (lambda d, t: _parity(t, 4, llr=array((4, 3), 0)), "parity.llr"),
+    "parity without noise": (lambda d, t: _parity(t, 4, noise_var=array((4,), 0)), "not positive"),
+    "parity without symbols": (lambda d, t: t.update({"parity.llr": array((4, 4), 0)}), "parity.llr"),
+    "parity that is NaN": (lambda d, t: _parity(t, 4, llr=array((4, 4), np.nan)), "parity.llr"),
     "too few points": (lambda d, t: t.update({"points.value": array((1, 8, 2), 1)}), "points.value"),
 }
 

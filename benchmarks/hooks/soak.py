@@ -4,7 +4,7 @@
     PYTHONPATH=build/python python benchmarks/hooks/soak.py [--minutes 60] [--rate 2e6] [--out FILE]
 
 A source of known QPSK symbols, throttled, that waits rather than loses, feeds a neural demapper, a classifier and a
-training tap; two updaters bring them models. Every ``--swap`` seconds a model is pushed to both, every tenth of them
+training tap; two updaters bring them models. Every ``--swap`` seconds a model is pushed to both, every fifth of them
 corrupt; every ``--kill`` seconds the process that captures (``softmod capture``) is killed with SIGKILL and started
 again. What proves that no sample is lost: the bit error rate meter counts all bits of all symbols that were made,
 without an error or a slip; a stream tag on every 32767th symbol arrives at its own place; the classifier has seen every
@@ -43,8 +43,8 @@ LOCAL = "tcp://127.0.0.1:*"
 PERIOD, HOP = 32767, 4096
 #: Memory is judged from here on, in seconds; libraries and caches have been filled by then.
 SETTLED = 300
-#: A model in so many is corrupt.
-CORRUPT_EVERY = 10
+#: A model in so many is corrupt; of the two, not both at once.
+CORRUPT_EVERY = 5
 
 
 class Tags(gr.sync_block):
@@ -146,14 +146,14 @@ class Trainer:
     """Pushes models; each that is corrupt must be refused, each that is not taken."""
 
     def __init__(self, radio: Radio) -> None:
-        self._radio, self._sent = radio, 0
+        self._radio, self._swaps = radio, 0
         self.counts: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
 
     def swap(self) -> None:
-        for target, updater in self._radio.updaters.items():
-            self._sent += 1
-            corrupt = self._sent % CORRUPT_EVERY == 0 if target == "demapper" else self._sent % CORRUPT_EVERY == 5
+        self._swaps += 1
+        for number, (target, updater) in enumerate(self._radio.updaters.items()):
+            corrupt = (self._swaps + 2 * number) % CORRUPT_EVERY == 0
             message = self._message(target, corrupt)
             try:
                 verdict = push(updater.address(), message, timeout=60)
@@ -169,8 +169,8 @@ class Trainer:
     def _message(self, target: str, corrupt: bool) -> Message:
         serial = new_serial()
         if corrupt:
-            return CORRUPT[self._sent // CORRUPT_EVERY % len(CORRUPT)](target, serial)
-        return model_message(MAKERS[target](self._sent // 2 % 6), target, serial)
+            return CORRUPT[self._swaps // CORRUPT_EVERY % len(CORRUPT)](target, serial)
+        return model_message(MAKERS[target](self._swaps % 6), target, serial)
 
 
 def resident_kib() -> int:

@@ -32,13 +32,14 @@ def demapper(seed: int) -> bytes:
     layers[2][:] = 0
     layers[2][:, :4] = SLOPE * np.array([[1, -1, 0, 0], [0, 0, 1, -1]])
     points = Constellation.qpsk().points
-    return DemapperFile(
+    model = DemapperFile(
         f"QPSK, seed {seed}",
         tuple(DemapperLayer(weight, np.zeros(len(weight), np.float32)) for weight in layers),
         0.0,
         np.stack([points.real, points.imag], -1)[None].astype(np.float32),
         np.ones(1, np.float32),
-    ).to_bytes()
+    )
+    return model.with_parity().to_bytes()
 
 
 @cache
@@ -82,7 +83,7 @@ def for_another_receiver(target: str, serial: int) -> Message:
         last = one.layers[-1]
         half = replace(last, weight=last.weight[:1], bias=last.bias[:1])
         points = np.array([[[1, 0], [-1, 0]]], np.float32)
-        blob = replace(one, layers=(*one.layers[:-1], half), points=points).to_bytes()
+        blob = replace(one, layers=(*one.layers[:-1], half), points=points, parity=None).with_parity().to_bytes()
     return model_message(blob, target, serial)
 
 
@@ -91,8 +92,11 @@ def other_parity(target: str, serial: int) -> Message:
     if target == "classifier":
         model, other = read(classifier(serial % 7)), read(classifier((serial + 1) % 7))
         blob = replace(model, parity_logits=other.parity_logits).to_bytes()
-        return model_message(blob, target, serial)
-    return flipped_bit(target, serial)
+    else:
+        one = read_demapper(demapper(serial % 7))
+        last = one.layers[-1]
+        blob = replace(one, layers=(*one.layers[:-1], replace(last, weight=-last.weight))).to_bytes()
+    return model_message(blob, target, serial)
 
 
 CORRUPT: list[Callable[[str, int], Message]] = [

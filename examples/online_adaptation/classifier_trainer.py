@@ -54,7 +54,7 @@ class ClassifierTrainer:
         network.measure(self._float, signal, rows)
         self._network = network
         self._fit(network, samples, labels, steps // 4, 1e-3)
-        return self._file(samples[0, :LENGTH])
+        return self._file(samples[:32, :LENGTH])
 
     def learn(self, records: Sequence[Record]) -> ModelFile | None:
         """Go on with captured samples; None where that does not do better on the latest tenth of them."""
@@ -69,7 +69,7 @@ class ClassifierTrainer:
             self._network.load_state_dict(before)
             return None
         self._rounds += 1
-        return self._file(samples[-1, :LENGTH])
+        return self._file(samples[:32, :LENGTH])
 
     def _transmissions(self, each: int) -> tuple[NDArray[np.complex64], NDArray[np.int64]]:
         """Payload samples of ``each`` frames of every class, without drift."""

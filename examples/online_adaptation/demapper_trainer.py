@@ -92,7 +92,7 @@ class DemapperTrainer:
             points=np.stack([points.real, points.imag], -1)[None].astype(np.float32),
             points_noise_var=np.ones(1, np.float32),
             trained_on={"round": self._rounds, "esn0_db": self._settings.esn0_db},
-        )
+        ).with_parity(self._settings.noise_var)
 
     def save(self, path: Path) -> None:
         torch.save(self._network.state_dict(), path)

@@ -104,7 +104,7 @@ def picture(report: dict[str, Any], path: Path) -> None:
                   label=f"{target} swapped")  # fmt: skip
         axis.set_ylabel(title)
         axis.grid(alpha=0.2)
-        axis.legend(fontsize=7.5, loc="upper left")
+        axis.legend(fontsize=7.5, loc="upper left" if under == "bits" else "lower left")
     axes[0, 0].set_yscale("log")
     lost = sum(value for value in report["lost"].values())
     axes[0, 0].set_title(

@@ -15,7 +15,7 @@ namespace
 {
 
 constexpr int conventions_version = 1; // of python/gr_softmod/conventions.py
-constexpr std::int64_t max_layers = 16, max_width = 4096, max_bits = 16;
+constexpr std::int64_t max_layers = 16, max_width = 4096, max_bits = 16, max_parity = 4096;
 
 DemapperLayer read_layer(const nlohmann::json& json, std::size_t i, std::size_t inputs, TensorShelf& tensors)
 {
@@ -69,6 +69,22 @@ void read_points(const Safetensors& file, TensorShelf& tensors, DemapperModel& m
     }
 }
 
+// What the network gives for some symbols is there for those who check it; here its form must be right.
+void read_parity(const Safetensors& file, TensorShelf& tensors, std::size_t bits)
+{
+    const auto found = file.tensors.find("parity.noise_var");
+    if (found == file.tensors.end())
+        return;
+    const std::size_t count = found->second.count();
+    if (count < 1 || count > std::size_t{max_parity})
+        throw std::invalid_argument("has " + std::to_string(count) + " symbols of parity");
+    for (const float value : tensors.take_floats("parity.noise_var", {count}))
+        if (!(value > 0.0f))
+            throw std::invalid_argument("parity.noise_var is not positive");
+    tensors.take_floats("parity.symbols", {count, 2});
+    tensors.take_floats("parity.llr", {count, bits});
+}
+
 DemapperModel read_document(const Safetensors& file)
 {
     const auto document = parse_json(file.document, "the document");
@@ -90,6 +106,7 @@ DemapperModel read_document(const Safetensors& file)
                         {},
                         {}};
     read_points(file, tensors, model);
+    read_parity(file, tensors, model.demapper.bits_per_symbol());
     tensors.expect_empty();
     check_hash(file, model.hash);
     return model;

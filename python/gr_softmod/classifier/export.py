@@ -31,7 +31,7 @@ def to_model_file(
         name: one line for people.
         trained_on: see ``docs/model_file.md``.
         temperature: that its logits are divided by before they become probabilities.
-        parity: one frame, complex [N], that goes into the file with its logits.
+        parity: frames, complex [N] or [B, N]; one that all processors round alike goes into the file with its logits.
     Raises:
         ValueError: a node has no bits, or an accumulator could reach 2^24 (ModelFileError).
     """
@@ -50,7 +50,7 @@ def to_model_file(
     if trained_on is not None:
         model = replace(model, trained_on=dict(trained_on))
     if parity is not None:
-        frame = np.asarray(parity, np.complex64)
+        frame = integer.steadiest(model, np.atleast_2d(parity))
         logits = integer.run(model, frame[None])[0]
         tensors["parity.frame"] = np.stack([frame.real, frame.imag])
         model = replace(model, tensors=tensors, parity_logits=tuple(map(float, logits)))

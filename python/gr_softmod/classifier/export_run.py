@@ -32,6 +32,8 @@ __all__ = ["ExportConfig", "Parity", "compare", "export_run", "run_export"]
 
 #: Largest difference of a logit between onnxruntime and the integer reference.
 LOGIT_TOLERANCE = 1e-5
+#: Frames that the one in the file is chosen from.
+_PARITY_CANDIDATES = 64
 
 
 class ExportConfig(Config):
@@ -88,7 +90,7 @@ def export_run(path: str, config: ExportConfig | None = None) -> RunDir:
         config.name or saved.title,
         trained_on={**saved.trained_on, "history": saved.history},
         temperature=temperature,
-        parity=next(_frames(test, 1))[0],
+        parity=next(_frames(test, _PARITY_CANDIDATES)),
     )
     model.write(run / "model.safetensors")
     for name, proto in (("model.onnx", qdq(model)), ("model.qonnx.onnx", qonnx(model))):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gr_softmod.classifier.graph import Graph
-from gr_softmod.classifier.integer import Floats, accumulate, evaluate, frame_features, normalise, run
+from gr_softmod.classifier.integer import Floats, accumulate, evaluate, frame_features, normalise, run, steadiest
 from gr_softmod.classifier.lowering import model_nodes
 from gr_softmod.model_file import ModelFile, ModelNode, weight_shape
 from gr_softmod.model_file.nodes import ACCUMULATOR_LIMIT
@@ -58,7 +58,7 @@ def random_model(
             seen[node.name] = evaluate(node, inputs, tensors)
     model = replace(model, tensors=tensors)
     if parity:
-        frame = frames[:1]
+        frame = steadiest(model, frames)[None]
         tensors["parity.frame"] = np.stack([frame[0].real, frame[0].imag]).astype(np.float32)
         model = replace(model, tensors=tensors, parity_logits=tuple(map(float, run(model, frame)[0])))
     return model

@@ -12,11 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gr_softmod.hooks.gate import Check
-from gr_softmod.model_file import read
+from gr_softmod.model_file import read, read_demapper
 
-#: Logits of the parity frame may differ by this share of their span: another processor may round a feature another way.
-PARITY_TOLERANCE = 0.02
+#: Logits of the parity frame may differ by this share of their span. Integers are exact, the frame was chosen so that
+#: every processor gets the same ones; what is left is the last digit of float32.
+PARITY_TOLERANCE = 1e-5
 
+#: LLRs of a parity symbol, of their largest: sums of float32 in another order differ by less.
+LLR_TOLERANCE = 1e-4
+
+#: LLRs of a model file's bytes for symbols [n] and noise variances [n], by what will run it.
+Llrs = Callable[[bytes, NDArray[np.complex64], NDArray[np.float32]], NDArray[Any]]
 #: Logits [B, C] of a model file's bytes for frames complex64 [B, N], by what will run it.
 Logits = Callable[[bytes, NDArray[np.complex64]], NDArray[Any]]
 
@@ -69,14 +75,40 @@ def classifier_check(
     return check
 
 
-def demapper_check(bits_per_symbol: int = 0) -> Check:
-    """A check of demappers: format, hash, conventions, shapes, and bits a symbol (0: any)."""
+def kernel_llrs(blob: bytes, symbols: NDArray[np.complex64], noise_var: NDArray[np.float32]) -> NDArray[Any]:
+    """By the C++ kernel that runs demappers in flowgraphs."""
+    from gr_softmod.bindings import _kernels
+
+    demapper = _kernels.NeuralDemapper(blob)
+    llr = np.empty((len(symbols), demapper.bits_per_symbol), np.float32)
+    for value in np.unique(noise_var):
+        chosen = noise_var == value
+        llr[chosen] = demapper.demap(symbols[chosen], float(value)).reshape(-1, llr.shape[1])
+    return llr
+
+
+def demapper_check(bits_per_symbol: int = 0, llrs: Llrs = kernel_llrs, parity: bool = True) -> Check:
+    """A check of demappers: format, hash, conventions, shapes; and LLRs of the symbols it carries, on this machine.
+
+    Args:
+        bits_per_symbol: it must have; 0: any.
+        llrs: runs it.
+        parity: refuse a model that carries no symbols.
+    """
 
     def check(blob: bytes) -> None:
-        from gr_softmod.model_file import read_demapper
-
         model = read_demapper(blob)
         if bits_per_symbol and model.bits_per_symbol != bits_per_symbol:
             raise ValueError(f"it gives {model.bits_per_symbol} bits a symbol; here there are {bits_per_symbol}")
+        if model.parity is None:
+            if parity:
+                raise ValueError("it carries no symbols to check it with (parity)")
+            return
+        symbols = (model.parity.symbols @ np.array([1, 1j])).astype(np.complex64)
+        expected = model.parity.llr.astype(np.float64)
+        got = np.asarray(llrs(blob, symbols, model.parity.noise_var), np.float64).reshape(expected.shape)
+        span = np.maximum(np.ptp(expected, axis=1, keepdims=True), np.abs(expected).max(axis=1, keepdims=True))
+        if not np.all(np.abs(got - expected) <= LLR_TOLERANCE * np.maximum(span, 1e-3)):
+            raise ValueError("on this machine it does not give what it should for the symbols it carries (parity)")
 
     return check

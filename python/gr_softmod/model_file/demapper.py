@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from gr_softmod.model_file.container import MAX_FILE, Fault, is_integer, parse_j
 from gr_softmod.model_file.model import FORMAT, HASH, ModelFileError, canonical, digest, store
 from gr_softmod.model_file.reading import open_document
 
-MAX_WIDTH, MAX_LAYERS, MAX_BITS = 4096, 16, 16
+MAX_WIDTH, MAX_LAYERS, MAX_BITS, MAX_PARITY = 4096, 16, 16, 4096
 _KEYS = (
     "bits_per_symbol", "conventions", "format", "hash", "kind", "layers", "llr_unit", "name", "trained_on",
 )  # fmt: skip
@@ -58,6 +58,31 @@ class DemapperLayer:
         integers = np.minimum(np.rint(rows * np.float64(self.input_scale[0])), 255.0)
         return (integers @ weight.T) * self.scale + self.bias
 
+    def margin(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How far from the rounding of another integer each of the rows [n] is, in 0 to 0.5; 0.5 without integers."""
+        if self.input_scale is None:
+            return np.full(len(rows), 0.5)
+        scaled = np.minimum(rows * np.float64(self.input_scale[0]), 255.0)
+        return np.asarray(np.abs(scaled - np.floor(scaled) - 0.5).min(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class DemapperParity:
+    """What a demapper gives for some symbols, for those who run it to compare with.
+
+    Attributes:
+        symbols: float32 [P, 2], Re and Im.
+        noise_var: float32 [P].
+        llr: float32 [P, m].
+    """
+
+    symbols: Floats
+    noise_var: Floats
+    llr: Floats
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        return {"parity.symbols": self.symbols, "parity.noise_var": self.noise_var, "parity.llr": self.llr}
+
 
 @dataclass(frozen=True, eq=False)
 class DemapperFile:
@@ -70,6 +95,7 @@ class DemapperFile:
         points: what the transmitter sends, float32 [K, M, 2]: points by label for each of ``points_noise_var``.
         points_noise_var: float32 [K], ascending; the nearest in logarithm counts.
         trained_on: anything worth saying.
+        parity: what it gives for some symbols; None: nothing is said.
     """
 
     name: str
@@ -78,6 +104,7 @@ class DemapperFile:
     points: Floats
     points_noise_var: Floats
     trained_on: Mapping[str, Any] = field(default_factory=dict)
+    parity: DemapperParity | None = None
 
     @property
     def bits_per_symbol(self) -> int:
@@ -93,11 +120,27 @@ class DemapperFile:
         nearest = int(np.argmin(np.abs(np.log(self.points_noise_var) - np.log(noise_var))))
         return Constellation(self.points[nearest].astype(np.float64) @ [1, 1j], name="trained")
 
+    def with_parity(self, noise_var: ArrayLike = (0.01, 0.1, 1.0), count: int = 64) -> DemapperFile:
+        """The same with ``count`` symbols and what it gives for them, at each of ``noise_var`` in turn.
+
+        No activation that is rounded lies near the border between two integers, so that everybody rounds it alike.
+        """
+        rng = np.random.default_rng(0)
+        y = rng.normal(scale=0.7, size=(64 * count, 2)).astype(np.float32)
+        noise = np.resize(np.asarray(noise_var, np.float32), len(y))
+        rows, margin = _inputs(y, noise), np.full(len(y), 0.5)
+        for layer in self.layers:
+            margin = np.minimum(margin, layer.margin(rows))
+            rows = np.maximum(layer(rows), 0.0)
+        best = np.sort(np.argsort(-margin, kind="stable")[:count])
+        llr = self.demap(y[best].astype(np.float64) @ [1, 1j], noise[best]).reshape(count, -1)
+        return replace(self, parity=DemapperParity(y[best], noise[best], llr.astype(np.float32)))
+
     def demap(self, symbols: ArrayLike, noise_var: float | ArrayLike) -> NDArray[np.float64]:
         """LLRs [n * m] of symbols [n], in double precision: what every implementation is to give."""
         y = np.asarray(symbols, np.complex128).ravel()
         noise = np.maximum(np.broadcast_to(np.asarray(noise_var, np.float64), y.shape), 1e-30)
-        rows = np.stack([y.real, y.imag, -np.log10(noise)], axis=1)
+        rows = _inputs(np.stack([y.real, y.imag], axis=1), noise)
         for layer in self.layers[:-1]:
             rows = np.maximum(layer(rows), 0.0)
         llr = self.layers[-1](rows)
@@ -147,6 +190,8 @@ class DemapperFile:
                 raise Fault(f"tensor {name!r} is not positive")
         if np.any(self.points_noise_var <= 0) or np.any(np.diff(self.points_noise_var) <= 0):
             raise Fault("tensor 'points.noise_var' does not ascend from a positive value")
+        if self.parity is not None and np.any(self.parity.noise_var <= 0):
+            raise Fault("tensor 'parity.noise_var' is not positive")
         try:
             for value in self.points_noise_var:
                 self.constellation(float(value))
@@ -169,7 +214,13 @@ class DemapperFile:
         tensors = {"points.value": self.points, "points.noise_var": self.points_noise_var}
         for i, layer in enumerate(self.layers):
             tensors |= layer.tensors(f"layer{i}")
-        return tensors
+        return tensors | (self.parity.tensors() if self.parity else {})
+
+
+def _inputs(symbols: NDArray[Any], noise_var: NDArray[Any]) -> NDArray[np.float64]:
+    """What the first layer takes of symbols [n, 2]: [n, 3]."""
+    logarithm = np.log10(noise_var.astype(np.float64))
+    return np.concatenate([symbols.astype(np.float64), -logarithm[:, None]], axis=1)
 
 
 def read_demapper(source: str | Path | bytes) -> DemapperFile:
@@ -206,12 +257,24 @@ def _from_bytes(data: bytes) -> DemapperFile:
     noise_var = tensor_of(tensors, "points.noise_var", np.float32, (max(1, noise_var.size),))
     points = tensor_of(tensors, "points.value", np.float32, (len(noise_var), 1 << m, 2))
     model = DemapperFile(
-        document["name"], tuple(layers), document["llr_unit"], points, noise_var, document["trained_on"]
-    )
+        document["name"], tuple(layers), document["llr_unit"], points, noise_var, document["trained_on"],
+        _parity(tensors, m),
+    )  # fmt: skip
     if left := sorted(set(tensors) - set(model._tensors())):
         raise Fault(f"has the tensor {left[0]!r}, which nothing uses")
     model.check()
     return model
+
+
+def _parity(tensors: Mapping[str, NDArray[Any]], m: int) -> DemapperParity | None:
+    if "parity.noise_var" not in tensors:
+        return None
+    count = tensors["parity.noise_var"].size
+    if not 1 <= count <= MAX_PARITY:
+        raise Fault(f"has {count} symbols of parity; 1 to {MAX_PARITY} are allowed")
+    noise_var = tensor_of(tensors, "parity.noise_var", np.float32, (count,))
+    symbols = tensor_of(tensors, "parity.symbols", np.float32, (count, 2))
+    return DemapperParity(symbols, noise_var, tensor_of(tensors, "parity.llr", np.float32, (count, m)))
 
 
 def _layer(tensors: Mapping[str, NDArray[Any]], i: int, entry: Any, inputs: int) -> DemapperLayer:

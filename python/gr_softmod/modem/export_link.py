@@ -45,7 +45,7 @@ def export_link(run: RunDir, precision: Precision = "float32") -> DemapperFile:
         esn0_db = np.arange(high, low - _STEP_DB / 2, -_STEP_DB) + 10 * np.log10(link.bits_per_symbol)
         noise_var = 10 ** (-esn0_db / 10)
     points = np.stack([link.constellation(float(value)).points for value in noise_var])
-    return DemapperFile(
+    model = DemapperFile(
         name=config.title,
         layers=layers,
         llr_unit=LLR_UNIT if link.demapper.scaled else 0.0,
@@ -57,6 +57,7 @@ def export_link(run: RunDir, precision: Precision = "float32") -> DemapperFile:
             "steps": config.train.steps,
         },
     )
+    return model.with_parity(10 ** (-np.linspace(low, high, 8) / 10) / link.bits_per_symbol)
 
 
 def export_link_file(run: str, out: str | None, precision: Precision) -> Path:
