@@ -35,6 +35,9 @@ public:
             status.try_tag(tag, [&] { apply(tag); });
     }
 
+    //! Samples a second; 0: nobody said.
+    double rate() const { return d_rate; }
+
     //! Adds rx_freq and rx_time of the sample at offset, as far as they are known. shift: hertz from what a
     //! tag says, or from 0.
     pmt::pmt_t add_to(pmt::pmt_t message, std::uint64_t offset, std::optional<double> shift) const

@@ -23,18 +23,21 @@ inline void fft(std::vector<std::complex<float>>& x)
         if (i < j)
             std::swap(x[i], x[j]);
     }
+    std::vector<std::complex<float>> twiddles(n / 2);
     for (std::size_t length = 2; length <= n; length <<= 1) {
         const std::size_t half = length / 2;
         const auto step = std::polar(1.0, -6.283185307179586 / static_cast<double>(length));
         std::complex<double> twiddle = 1;
-        for (std::size_t k = 0; k < half; ++k, twiddle *= step) {
-            const std::complex<float> w(twiddle);
-            for (std::size_t i = k; i < n; i += length) {
-                const auto a = x[i], b = x[i + half];
+        for (std::size_t k = 0; k < half; ++k, twiddle *= step)
+            twiddles[k] = std::complex<float>(twiddle);
+        for (std::size_t first = 0; first < n; first += length) {
+            auto *lower = x.data() + first, *upper = lower + half;
+            for (std::size_t k = 0; k < half; ++k) {
+                const auto w = twiddles[k], a = lower[k], b = upper[k];
                 const std::complex<float> c(b.real() * w.real() - b.imag() * w.imag(),
                                             b.real() * w.imag() + b.imag() * w.real());
-                x[i] = a + c;
-                x[i + half] = a - c;
+                lower[k] = a + c;
+                upper[k] = a - c;
             }
         }
     }

@@ -4,6 +4,7 @@
 namespace py = pybind11;
 
 void bind_ber_counter(py::module& m);
+void bind_blind_estimate(py::module& m);
 void bind_classifier(py::module& m);
 void bind_dense(py::module& m);
 void bind_expectation(py::module& m);
@@ -19,6 +20,7 @@ PYBIND11_MODULE(_kernels, m)
 {
     m.doc() = "The C++ kernels, without GNU Radio.";
     bind_ber_counter(m);
+    bind_blind_estimate(m);
     bind_classifier(m);
     bind_dense(m);
     bind_expectation(m);
