@@ -32,7 +32,7 @@ __all__ = ["Feed", "LiveFeed", "Prepared", "Store", "StoredFeed", "open_feed", "
 #: Frames of one piece: what a source makes fastest.
 PIECE = 512
 #: Changes where the content of a store of the same source would: features, normalisation, precision.
-VERSION = 3
+VERSION = 4
 #: First index of seeds: what is drawn.
 _ORDER, _ROTATION = 10, 11
 

@@ -114,7 +114,8 @@ def _receive_field(
     noise_var = 10 ** (-snr_db / 10) / signals.bandwidth.clamp(max=1)
     signal = signal + draw.complex_normal(total) * noise_var.sqrt()
     width = torch.where(is_noise, draw.log_uniform(0.05, 1.0), signals.occupied)
-    signal = on.filtered(signal, _receiver_band(carrier, width, is_noise, total, draw))[:, LEAD_IN : LEAD_IN + length]
+    middle = torch.where(is_noise & draw.chance(0.5), 0.5 * (1 - width) * draw.uniform(-1, 1), carrier)
+    signal = on.filtered(signal, _receiver_band(middle, width, is_noise, total, draw))[:, LEAD_IN : LEAD_IN + length]
     signal = on.unit_power(signal)
     signal = on.iq_imbalance(signal, draw.uniform(-1, 1), math.radians(4) * draw.uniform(-1, 1))
     signal = signal + 10 ** (draw.uniform(-50, -15) / 20) * on.turn(draw.uniform())
@@ -152,17 +153,17 @@ def _neighbour(signal: Tensor, occupied: Tensor, draw: Draw) -> Tensor:
     return gain * on.shifted(other, side * gap, draw.uniform())
 
 
-def _receiver_band(carrier: Tensor, width: Tensor, is_noise: Tensor, total: int, draw: Draw) -> Tensor:
+def _receiver_band(middle: Tensor, width: Tensor, is_noise: Tensor, total: int, draw: Draw) -> Tensor:
     """Three frames of five come through a filter, be it the tuner's, a channel filter or an audio chain.
 
     Each edge lies by itself, on a logarithmic scale between a little inside the signal's and the end of the sampled
-    band; what passes is flat or sloped. A channel without a signal is as narrow as it would be for one.
+    band; what passes is flat or sloped. A channel without a signal is as narrow as it would be for one, anywhere.
     """
     reach = torch.where(is_noise, 0.2, 1.0)
     inside = 0.45 * width
     below, above = (inside * (0.55 / inside) ** (reach * draw.uniform()) for _ in range(2))
     edge = torch.minimum(draw.log_uniform(0.01, 0.15), inside)
-    response = on.band_response(carrier - below, carrier + above, edge, total)
+    response = on.band_response(middle - below, middle + above, edge, total)
     slope_db = torch.where(draw.chance(0.5), 8 * draw.normal(), 0.0)
     response = response * 10 ** (slope_db * torch.fft.fftfreq(total, device=draw.device) / 20)
     return torch.where(draw.chance(0.6), response, 1.0)
