@@ -47,7 +47,7 @@ class Settings:
     batch: int = 8192
     ebn0_db: tuple[float, float] = (9.0, 16.0)
     lr: float = 3e-3
-    lr_points: float = 2e-3
+    lr_points: float = 5e-3
     perturbation: float = 0.01
     seed: int = 1
 
