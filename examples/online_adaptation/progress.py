@@ -25,7 +25,8 @@ class Progress:
 
     def __init__(self, settings: Settings) -> None:
         self._path, self._seconds = Path(settings.out) / "score.json", settings.seconds
-        self._console, self._live, self._told = Console(stderr=True), None, 0
+        self._console, self._told = Console(stderr=True), 0
+        self._live: Live | None = None
         self._path.unlink(missing_ok=True)
 
     def __enter__(self) -> Progress:
