@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -115,8 +116,9 @@ def test_the_constellation_comes_by_message_and_by_class() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "order"), [("OOK", 2), ("8ASK", 8), ("32APSK", 32), ("128QAM", 128), ("GMSK", 0), ("OQPSK", 0), ("noise", 0)]
-)  # fmt: skip
+    ("name", "order"),
+    [("OOK", 2), ("8ASK", 8), ("32APSK", 32), ("128QAM", 128), ("GMSK", 0), ("OQPSK", 0), ("noise", 0)],
+)
 def test_which_classes_have_points(name: str, order: int) -> None:
     points = constellation_of_class(name)
     assert (0 if points is None else len(points)) == order
@@ -148,14 +150,14 @@ def test_a_message_that_cannot_be_used_is_told_and_changes_nothing(port: str, me
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"window": 15}, {"rate": 0.0}, {"rate": float("nan")}, {"rate": 61.0}, {"seconds": 0.5}, {"constellation": "oqpsk"}],
-)  # fmt: skip
+    [{"window": 15}, {"rate": 0.0}, {"rate": math.nan}, {"rate": 61.0}, {"seconds": 0.5}, {"constellation": "oqpsk"}],
+)
 def test_a_wrong_argument_is_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments)) if "constellation" not in arguments else "oqpsk"):
         softmod.modulation_view(**arguments)
 
 
-# -- the widget (Qt wants the main thread, so what shows it runs in a process of its own) ---------------------------------
+# -- the widget (Qt wants the main thread, so what shows it runs in a process of its own) ------------------------------
 
 
 def test_a_column_of_the_strip_is_the_mean_of_what_came() -> None:

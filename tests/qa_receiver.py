@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks" / "receiver"))
 from link import SETTLING, SYMBOL_RATE, Channel, aligned, ebn0_grid, ebn0_of, impaired, link, receive
 
+from gr_softmod import theory
 from gr_softmod.constellation import Constellation
-from gr_softmod.modem import theory
 
 #: What the receiver may lose to ideal detection.
 LOSS_DB = 0.5

@@ -15,10 +15,10 @@ import yaml
 from rich.console import Console
 
 import gr_softmod
+from gr_softmod import theory
 from gr_softmod.ber import run_ber
 from gr_softmod.config import SHIPPED, ConfigError, load_config
 from gr_softmod.constellation import Constellation
-from gr_softmod.modem import theory
 from gr_softmod.modem.curves import COLUMNS
 from gr_softmod.modem.link import LinkConfig, build_channel, build_link, closed_form
 from gr_softmod.run_dir import RunError

@@ -16,6 +16,7 @@ GNURADIO = {"gnuradio", "pmt", "osmosdr"}
 FORBIDDEN = {
     "__init__": GNURADIO | {"torch", "zmq"},
     "conventions": GNURADIO | {"torch", "zmq"},
+    "theory": GNURADIO | {"torch", "zmq"},
     "constellation": {"torch", "zmq"},
     "run_dir": GNURADIO | {"torch", "zmq"},
     "model_file": GNURADIO | {"torch", "zmq"},

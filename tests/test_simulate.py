@@ -16,8 +16,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from gr_softmod import theory
 from gr_softmod.constellation import Constellation
-from gr_softmod.modem import theory
 from gr_softmod.modem.simulate import (
     BIT_TARGET,
     BLOCK_TARGET,

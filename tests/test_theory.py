@@ -11,8 +11,8 @@ from scipy.integrate import quad
 from scipy.special import erfc
 from scipy.stats import ncx2, norm
 
+from gr_softmod import theory
 from gr_softmod.constellation import Constellation
-from gr_softmod.modem import theory
 
 DB = np.array([-5.0, 0.0, 4.0, 8.0, 12.0, 18.0])
 LINEAR = 10 ** (DB / 10)

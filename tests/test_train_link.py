@@ -13,10 +13,11 @@ import pytest
 import torch
 import yaml
 
+from gr_softmod import theory
 from gr_softmod.ber import run_ber
 from gr_softmod.config import SHIPPED, load_config
 from gr_softmod.constellation import Constellation
-from gr_softmod.modem import theory, train_link
+from gr_softmod.modem import train_link
 from gr_softmod.modem.importance import BoostedAWGN, boost_for, boosted_noise
 from gr_softmod.modem.train_link import Trainer, run_train_link
 from gr_softmod.modem.trained_link import TrainLinkConfig, load_link

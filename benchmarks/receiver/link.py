@@ -16,8 +16,8 @@ from gnuradio import blocks, gr
 from numpy.typing import NDArray
 
 from gnuradio import softmod  # isort: skip
+from gr_softmod import theory
 from gr_softmod.constellation import Constellation
-from gr_softmod.modem import theory
 
 SYMBOL_RATE = 9600.0
 #: Symbols left out at the start, where the loops settle.

@@ -20,8 +20,8 @@ import numpy as np
 import report
 from link import SETTLING, SYMBOL_RATE, Channel, ebn0_grid, link
 
+from gr_softmod import theory
 from gr_softmod.constellation import Constellation
-from gr_softmod.modem import theory
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "receiver.json"
 CONSTELLATIONS = ("bpsk", "qpsk", "8psk", "16qam", "64qam")

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
+from gr_softmod import theory
 from gr_softmod.config import Config, ConfigError
 from gr_softmod.constellation import Constellation
 from gr_softmod.conventions import noise_var_of_ebn0_db
 from gr_softmod.modem import channel as impairments
-from gr_softmod.modem import theory
 from gr_softmod.modem.channel import Channel, RicianFading
 from gr_softmod.modem.demapper import Demodulator
 from gr_softmod.modem.differential import DPSKDemodulator, DPSKModulator

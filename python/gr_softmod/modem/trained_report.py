@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gr_softmod import theory
 from gr_softmod.config import load_config
 from gr_softmod.constellation import Constellation
-from gr_softmod.modem import theory
 from gr_softmod.modem.demapper import Demodulator
 from gr_softmod.modem.link import build_channel
 from gr_softmod.modem.losses import bmd_rate
