@@ -91,7 +91,7 @@ def test_the_channel_begins_as_white_noise_and_keeps_its_power(link: ModuleType)
 def test_equivalent_ebn0_is_that_of_theory(link: ModuleType) -> None:
     from report import equivalent_ebn0_db
 
-    from gr_softmod.modem import theory
+    from gr_softmod import theory
 
     for ebn0_db in (0.0, 7.3, 11.0):
         ber = float(theory.ber(link.constellation("16qam"), ebn0_db))

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from demapper_models import qpsk_model
+from gr_softmod import theory
 from gr_softmod.constellation import Constellation
-from gr_softmod.modem import theory
 
 FOLDER = Path(__file__).resolve().parents[1] / "examples" / "over_the_air_training"
 

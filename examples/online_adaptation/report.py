@@ -12,7 +12,7 @@ import numpy as np
 from score import ADAPTED, FIXED
 from settings import Settings
 
-from gr_softmod.modem import theory
+from gr_softmod import theory
 from gr_softmod.run_dir import machine
 
 
