@@ -120,7 +120,8 @@ def test_probabilities_do_not_overflow() -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     folder = tmp_path_factory.mktemp("runs")
-    trained = train(small_config(folder / "frames", train={"steps": 60, "validate_every": 30}), folder / "run")
+    config = small_config(folder / "frames", data={"shares": {"FM": 1.5}}, train={"steps": 60, "validate_every": 30})
+    trained = train(config, folder / "run")
     return evaluate(str(trained), EvaluateConfig(frames=400))
 
 
@@ -143,6 +144,7 @@ def test_card_says_what_matters(run: RunDir) -> None:
         "3,840 shown, 1,024 different",
         "60 steps of 64 frames",
         "no recording",
+        "FM 1.5, others 1",
     ):
         assert text in card, text
 

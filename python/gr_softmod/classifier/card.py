@@ -61,6 +61,10 @@ def _training(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"- frames of `{told['preset']}`, seed {told['seed']}: {told['frames']:,} shown, {frames}"
     if sps and snr:
         yield f"- made here: {_span(sps)} samples a symbol, SNR {snr[0]:g} to {snr[1]:g} dB as the preset counts it"
+    if shares := told.get("shares"):
+        often = (f"{name} {share:g}" for name, share in sorted(shares.items(), key=lambda pair: -pair[1]))
+        yield f"- classes do not come alike, here and in the tests below: {', '.join(often)}, others 1;"
+        yield "  a doubt is settled in favour of the commoner"
     yield f"- on {told['device']}" + f", for {told['seconds'] / 60:.1f} minutes"
     if sps:
         yield "- no recording and no signal of another program was part of it"

@@ -133,4 +133,5 @@ def describe_training(data: DataConfig, device: torch.device) -> dict[str, Any]:
         "different_frames": data.train,
         "seed": data.seed,
         "device": name,
+        **({"shares": data.shares} if data.shares else {}),
     }
