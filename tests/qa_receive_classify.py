@@ -120,7 +120,6 @@ def test_a_live_source_that_falls_silent(softmod: Command, model: Path, tmp_path
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ([], "Missing option '--model'"),
         (["--model", "/nowhere/model"], "/nowhere/model: cannot be read"),
         (["--model", "MODEL", "--average", "0"], "average is over 0 frames"),
         (["--model", "MODEL", "--duration", "-1"], "duration is -1 s"),

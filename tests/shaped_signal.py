@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from gr_softmod.constellation import Constellation
 
-#: Points between symbols from which samples are interpolated (linearly: 72 dB below the signal).
-_FINE = 64
+#: Points between symbols from which samples are interpolated (linearly: 60 dB below the signal).
+_FINE = 32
 
 
 def shaped_signal(
@@ -31,7 +31,8 @@ def shaped_signal(
     """
     rng = np.random.default_rng(seed)
     points = Constellation.from_name(constellation).points
-    symbols = points[rng.integers(len(points), size=int(np.ceil(samples / samples_per_symbol)) + 64)]
+    count = int(np.ceil(samples / samples_per_symbol)) + 64
+    symbols = points[rng.integers(len(points), size=1 << (count - 1).bit_length())]  # a power of two for the transform
     # A periodic signal: its spectrum has lines at k / len(symbols) cycles a symbol.
     half = int(len(symbols) * (1 + rolloff) / 2) + 1
     k = np.arange(-half, half + 1)

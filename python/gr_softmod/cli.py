@@ -60,7 +60,9 @@ def receive(
         str | None, _Signal("--constellation", "-c", metavar="NAME", help="bpsk, qpsk, 8psk, 16qam, ...")
     ] = None,
     symbol_rate: Annotated[float | None, _Signal("--symbol-rate", "-r", metavar="HZ", help="Symbols a second.")] = None,
-    center: Annotated[float, _Signal(metavar="HZ", help="Its middle within the source's band; 0 without.")] = 0.0,
+    center: Annotated[
+        float | None, _Signal(metavar="HZ", help="Its middle within the source's band; 0 without.")
+    ] = None,
     differential: Annotated[bool, _SignalFlag("--differential", help="Bits were coded as turns of the phase.")] = False,
     rolloff: Annotated[float, _Signal(metavar="R", help="Of the root raised cosine pulse; 0.35 without.")] = 0.35,
     decode: Annotated[str | None, _Signal(metavar="KIND", help="ax25: AX.25 frames (NRZI, G3RUH scrambling).")] = None,
@@ -84,28 +86,34 @@ def receive(
     classify_only: Annotated[
         bool, _ClassFlag("--classify-only", help="Print which modulation it is, no bits.")
     ] = False,
-    model: Annotated[Path | None, _Class(metavar="FILE", help="The trained classifier, model.safetensors.")] = None,
+    model: Annotated[
+        Path | None, _Class(metavar="FILE", help="The trained classifier; the shipped one without.")
+    ] = None,
     average: Annotated[int, _Class(metavar="N", help="Frames that make a line; 16 without.")] = 16,
     as_json: Annotated[bool, _ClassFlag("--json", help="Lines of JSON, for pipes.")] = False,
 ) -> None:
     """Turn a recording or a live stream into soft bits.
+
+    Without --constellation and --symbol-rate it finds out what is there, shows it, and demodulates PSK and QAM.
 
     Leaves llr.sigmf-data and -meta (float, ln P(1)/P(0)), symbols.sigmf-data and -meta (complex), report.json and
     report.png. Ctrl-C ends it with everything received so far.
 
     Example: softmod receive picsat.wav -c bpsk -r 9600 --center 12000 --decode ax25 -o picsat
 
-    Example: softmod receive recording.sigmf-meta --classify-only --model model.safetensors
+    Example: softmod receive recording.sigmf-meta -o result
+
+    Example: softmod receive recording.sigmf-meta --classify-only
     """
+    from gr_softmod.blocks.models import shipped_model
+
     if classify_only:
         from gr_softmod.receive.classify import ClassifySettings
         from gr_softmod.receive.classify import run as classify
 
-        if model is None:
-            raise ValueError("Missing option '--model', which --classify-only needs.")
         to_classify = ClassifySettings(
             source=source,
-            model=model,
+            model=model or shipped_model("field"),
             average=average,
             sample_rate=sample_rate,
             datatype=format,
@@ -117,9 +125,34 @@ def receive(
         )
         classify(to_classify, as_json=as_json, debug=context.obj["debug"])
         return
-    for option, value in (("--constellation", constellation), ("--symbol-rate", symbol_rate)):
-        if value is None:
-            raise ValueError(f"Missing option '{option}', unless with --classify-only.")
+    if constellation is None and symbol_rate is None:
+        for option, value in (("--center", center), ("--reference", reference)):
+            if value is not None:
+                raise ValueError(f"{option} needs --constellation and --symbol-rate.")
+        from gr_softmod.receive.adaptive import AdaptiveSettings
+        from gr_softmod.receive.adaptive_console import run as run_adaptive
+
+        anything = AdaptiveSettings(
+            source=source,
+            model=model or shipped_model("field"),
+            out=out,
+            differential=differential,
+            sample_rate=sample_rate,
+            datatype=format,
+            frequency=frequency,
+            gain=gain,
+            duration=duration,
+            timeout=timeout,
+            overwrite=overwrite,
+            truncated=truncated,
+            decode=decode,
+            receiver={"excess_bandwidth": rolloff},
+        )
+        run_adaptive(anything, as_json=as_json, quiet=quiet, debug=context.obj["debug"])
+        return
+    for option, needed in (("--constellation", constellation), ("--symbol-rate", symbol_rate)):
+        if needed is None:
+            raise ValueError(f"Missing option '{option}': give both --constellation and --symbol-rate, or neither.")
     assert constellation is not None and symbol_rate is not None
     from gr_softmod.receive.console import run
     from gr_softmod.receive.settings import Settings
@@ -128,7 +161,7 @@ def receive(
         source=source,
         constellation=constellation,
         symbol_rate=symbol_rate,
-        center=center,
+        center=center or 0.0,
         out=out,
         differential=differential,
         sample_rate=sample_rate,
