@@ -24,6 +24,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from settings import Settings
 HERE = Path(__file__).parent
 #: What --quick changes: everything is shorter; the drift is the same.
 QUICK: dict[str, Any] = {
-    "seconds": 24.0, "rate": 60e3, "drift_seconds": (4.0, 8.0), "tone_second": 6.0, "records": 6, "steps": 150,
+    "seconds": 20.0, "rate": 60e3, "drift_seconds": (3.0, 6.0), "tone_second": 5.0, "records": 6, "steps": 150,
     "poll_seconds": 0.5, "start_steps": 250, "classifier": False,
 }  # fmt: skip
 
@@ -91,7 +92,12 @@ def run(settings: Settings, radio: str = "", trainer: str = "") -> dict[str, Any
                 [*softmod, "serve", str(out / "models" / target), "-a", serve, "--target", target, *keys,
                  *(["--peers", f"{settings.keys}/radio.public"] if keys else [])],
             )  # fmt: skip
-        processes.start("trainer", trainer, [python, f"{here}/trainer.py", told])
+        settings.ready.unlink(missing_ok=True)
+        learner = processes.start("trainer", trainer, [python, f"{here}/trainer.py", told])
+        while not settings.ready.exists():  # on a busy machine it takes a while to begin
+            if learner.poll() is not None:
+                raise RuntimeError(f"the trainer ended with {learner.returncode}; see {out}/trainer.log")
+            time.sleep(0.1)
         receiver = processes.start("radio", radio, [python, f"{here}/radio.py", told, f"127.0.0.1:{port}"])
         with Progress(settings) as progress:
             while receiver.poll() is None:
@@ -115,7 +121,7 @@ def free_ports(count: int) -> list[int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/online_adaptation"), help="a folder; what is in it goes")
-    parser.add_argument("--quick", action="store_true", help="24 seconds of signal, the demapper alone")
+    parser.add_argument("--quick", action="store_true", help="20 seconds of signal, the demapper alone")
     parser.add_argument("--no-classifier", action="store_true")
     parser.add_argument("--seconds", type=float, help="of signal")
     parser.add_argument("--radio", default="", metavar="COMMAND", help="before the radio's commands")

@@ -53,6 +53,11 @@ class Settings:
     def noise_var(self) -> float:
         return float(10 ** (-self.esn0_db / 10))
 
+    @property
+    def ready(self) -> Path:
+        """A file that is there when the trainer waits for records."""
+        return Path(self.out) / "trainer.ready"
+
     def drift(self) -> Drift:
         begins, ends = (round(second * self.rate) for second in self.drift_seconds)
         return Drift(begins, ends, round(self.tone_second * self.rate))

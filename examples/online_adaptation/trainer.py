@@ -88,6 +88,7 @@ def main() -> None:
     stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
     rounds = [Rounds(trainer, settings) for trainer in trainers(settings)]
+    settings.ready.touch()
     while not stop:
         if not any([each.look() for each in rounds]):
             time.sleep(settings.poll_seconds)
