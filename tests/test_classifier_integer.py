@@ -14,7 +14,15 @@ from torch.nn import functional
 
 from classifier_graphs import every_operation, frames, graphs
 from gr_softmod.classifier.graph import Graph
-from gr_softmod.classifier.integer import activations, normalise, probabilities, quantise_inputs, run, run_integers
+from gr_softmod.classifier.integer import (
+    activations,
+    normalise,
+    probabilities,
+    quantise_inputs,
+    run,
+    run_integers,
+    steadiest,
+)
 from gr_softmod.classifier.random_model import random_model
 from gr_softmod.model_file import ModelFile, ModelNode
 
@@ -113,6 +121,18 @@ def test_parity_frame_gives_parity_logits() -> None:
     model = random_model(every_operation(), 4)
     i, q = model.tensors["parity.frame"]
     assert run(model, (i + 1j * q)[None].astype(np.complex64))[0].tolist() == list(model.parity_logits)
+
+
+def test_the_steadiest_frame_has_the_same_integers_whatever_the_last_digits() -> None:
+    """Of frames that differ in their features' last digits alone, one as far from every border as can be had."""
+    model = random_model(every_operation(), 8)
+    candidates = frames(200, model.frame_length)
+    chosen = steadiest(model, candidates)
+    assert (candidates == chosen).all(1).sum() == 1
+    rng = np.random.default_rng(1)
+    near = chosen * (1 + 3e-6 * rng.normal(size=(50, model.frame_length)))
+    features = quantise_inputs(model, near.astype(np.complex64))[1]
+    assert features is not None and (features == quantise_inputs(model, chosen[None])[1]).all()
 
 
 def test_the_level_of_a_frame_does_not_matter() -> None:
