@@ -123,14 +123,14 @@ def test_parity_frame_gives_parity_logits() -> None:
     assert run(model, (i + 1j * q)[None].astype(np.complex64))[0].tolist() == list(model.parity_logits)
 
 
-def test_the_steadiest_frame_has_the_same_integers_whatever_the_last_digits() -> None:
-    """Of frames that differ in their features' last digits alone, one as far from every border as can be had."""
+def test_the_steadiest_frame_has_the_same_integers_whatever_the_noise() -> None:
+    """A little noise changes no feature by as much as it takes: none is near a border."""
     model = random_model(every_operation(), 8)
-    candidates = frames(200, model.frame_length)
+    candidates = frames(1000, model.frame_length)
     chosen = steadiest(model, candidates)
     assert (candidates == chosen).all(1).sum() == 1
     rng = np.random.default_rng(1)
-    near = chosen * (1 + 3e-6 * rng.normal(size=(50, model.frame_length)))
+    near = chosen * (1 + 1e-4 * rng.normal(size=(50, model.frame_length)))
     features = quantise_inputs(model, near.astype(np.complex64))[1]
     assert features is not None and (features == quantise_inputs(model, chosen[None])[1]).all()
 
