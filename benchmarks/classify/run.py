@@ -101,7 +101,7 @@ def in_groups(model: ModelFile) -> ModelFile:
             rows[:, np.arange(rows.shape[1]) // 4 % 4 != 0] = 0
             last = rows.reshape(last.shape)
             tensors[name] = np.ascontiguousarray(np.moveaxis(last, -1, 1) if weight.ndim == 3 else last)
-    return replace(model, tensors=tensors, parity_logits=None)
+    return replace(model, tensors=tensors)
 
 
 def jobs_of(name: str, bits: int | None, how: str, folder: Path) -> dict[str, tuple[str, dict[str, Any]]]:

@@ -6,6 +6,7 @@ namespace py = pybind11;
 void bind_agc_cc(py::module& m);
 void bind_ber_meter(py::module& m);
 void bind_blind_estimator_c(py::module& m);
+void bind_channelizer_cc(py::module& m);
 void bind_coarse_frequency_cc(py::module& m);
 void bind_differential_demapper_cf(py::module& m);
 void bind_equalizer_cc(py::module& m);
@@ -27,6 +28,7 @@ PYBIND11_MODULE(softmod_python, m)
     bind_agc_cc(m);
     bind_ber_meter(m);
     bind_blind_estimator_c(m);
+    bind_channelizer_cc(m);
     bind_coarse_frequency_cc(m);
     bind_differential_demapper_cf(m);
     bind_equalizer_cc(m);

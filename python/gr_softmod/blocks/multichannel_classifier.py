@@ -11,16 +11,17 @@ from gnuradio import gr
 from gnuradio.fft import window
 from gnuradio.filter import firdes, pfb
 
-from gr_softmod.bindings.softmod_python import modulation_classifier_c
+from gr_softmod.bindings.softmod_python import channelizer_cc, modulation_classifier_c
 
 
 class multichannel_classifier(gr.hier_block2):
     """Splits a band into channels of equal width and says of each which modulation it has.
 
-    In it are the in-tree polyphase channelizer and one ``modulation_classifier_c`` for all channels, whose frames are
-    classified together. Channel n lies n / channels of the sample rate above the middle of the band, those of the upper
-    half of numbers below it. In the messages on ``classification`` ``sample_index`` counts samples of the channel, and
-    ``rx_freq`` is its middle in hertz, relative to that of the band until a tag ``rx_freq`` tells where this lies.
+    In it are ``channelizer_cc`` (the in-tree polyphase channelizer for numbers of channels that are no powers of two)
+    and one ``modulation_classifier_c`` for all channels, whose frames are classified together. Channel n lies
+    n / channels of the sample rate above the middle of the band, those of the upper half of numbers below it. In the
+    messages on ``classification`` ``sample_index`` counts samples of the channel, and ``rx_freq`` is its middle in
+    hertz, relative to that of the band until a tag ``rx_freq`` tells where this lies.
 
     Args:
         model: path of a ModelFile, or its bytes.
@@ -69,7 +70,8 @@ class multichannel_classifier(gr.hier_block2):
         self.centres = [
             sample_rate / channels * (n if n < (channels + 1) // 2 else n - channels) for n in range(channels)
         ]
-        self.split: Any = pfb.channelizer_ccf(channels, self.taps(channels, attenuation_db))
+        split: Any = channelizer_cc if channels & (channels - 1) == 0 else pfb.channelizer_ccf
+        self.split = split(channels, self.taps(channels, attenuation_db))
         self.classifier = modulation_classifier_c(
             model,
             channels,
