@@ -18,15 +18,13 @@ differential_demapper_cf::sptr differential_demapper_cf::make(const std::vector<
 
 differential_demapper_cf_impl::differential_demapper_cf_impl(const std::vector<gr_complex>& constellation,
                                                              double noise_var)
-    : gr::sync_interpolator("differential_demapper_cf", gr::io_signature::make(1, 1, sizeof(gr_complex)),
-                            gr::io_signature::make(1, 1, sizeof(float)), 1),
-      d_demapper(checked_points(constellation)), d_noise_var(checked_noise_var(noise_var)),
-      d_status(*this, d_logger)
+    : gr::block("differential_demapper_cf", gr::io_signature::make(1, 1, sizeof(gr_complex)),
+                gr::io_signature::make(1, 1, sizeof(float))),
+      DemapperShell(checked_noise_var(noise_var)), d_points(checked_points(constellation)),
+      d_demapper(d_points), d_bits(d_demapper->bits_per_symbol())
 {
-    set_interpolation(d_demapper.bits_per_symbol());
-    message_port_register_in(keys::noise_var);
-    set_msg_handler(keys::noise_var,
-                    [this](const pmt::pmt_t& value) { d_locked([&] { apply(value, "message"); }); });
+    tell_rate();
+    listen(keys::constellation);
 }
 
 void differential_demapper_cf_impl::set_noise_var(double noise_var)
@@ -39,37 +37,29 @@ double differential_demapper_cf_impl::noise_var() const
     return d_locked([&] { return d_noise_var; });
 }
 
-void differential_demapper_cf_impl::apply(const pmt::pmt_t& value, const std::string& origin)
+void differential_demapper_cf_impl::apply_other(const pmt::pmt_t& key, const pmt::pmt_t& value)
 {
-    try {
-        d_noise_var = noise_var_of(value);
-    } catch (const std::exception& error) {
-        d_status.report_seldom(Severity::warning, origin + " ignored: " + error.what());
-    }
+    if (!pmt::eq(key, keys::constellation))
+        return;
+    const auto points = points_of(value);
+    if (points == d_points)
+        return;
+    d_points = points;
+    for (d_bits = 1; (std::size_t{1} << d_bits) < points.size();)
+        ++d_bits;
+    d_demapper.reset(); // if the next line throws, that is told, and LLRs are 0
+    d_demapper.emplace(points);
 }
 
-int differential_demapper_cf_impl::work(int noutput_items, gr_vector_const_void_star& input_items,
-                                        gr_vector_void_star& output_items)
+std::size_t differential_demapper_cf_impl::demap(const gr_complex* y, std::size_t n, const float*, void* out,
+                                                 std::size_t first)
 {
-    const auto lock = d_locked.hold();
-    const auto* y = static_cast<const gr_complex*>(input_items[0]);
-    auto* llr = static_cast<float*>(output_items[0]);
-    const unsigned m = d_demapper.bits_per_symbol();
-    const std::uint64_t symbols = noutput_items / m;
-
-    get_tags_in_window(d_tags, 0, 0, symbols, keys::noise_var);
-    std::stable_sort(d_tags.begin(), d_tags.end(), gr::tag_t::offset_compare);
-    std::uint64_t done = 0;
-    const auto demap_until = [&](std::uint64_t end) {
-        d_demapper.demap(y + done, end - done, d_noise_var, llr + done * m);
-        done = end;
-    };
-    for (const auto& tag : d_tags) {
-        demap_until(tag.offset - nitems_read(0));
-        apply(tag.value, "tag at symbol " + std::to_string(tag.offset));
-    }
-    demap_until(symbols);
-    return noutput_items;
+    auto* llr = static_cast<float*>(out) + first;
+    if (d_demapper)
+        d_demapper->demap(y, n, d_noise_var, llr);
+    else
+        std::fill_n(llr, n * d_bits, 0.0f);
+    return 0;
 }
 
 } // namespace gr::softmod

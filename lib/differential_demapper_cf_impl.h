@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "demapper_shell.h"
 #include "differential_demap.h"
-#include "one_lock.h"
-#include "status.h"
 
 #include <gnuradio/softmod/differential_demapper_cf.h>
+
+#include <optional>
 
 namespace gr::softmod
 {
 
-class differential_demapper_cf_impl : public differential_demapper_cf
+class differential_demapper_cf_impl : public differential_demapper_cf, public DemapperShell
 {
 public:
     differential_demapper_cf_impl(const std::vector<gr_complex>& constellation, double noise_var);
 
     void set_noise_var(double noise_var) override;
     double noise_var() const override;
-    int work(int noutput_items, gr_vector_const_void_star& input_items,
-             gr_vector_void_star& output_items) override;
 
 private:
-    void apply(const pmt::pmt_t& value, const std::string& origin);
+    unsigned llrs_per_symbol() const override { return d_bits; }
+    std::size_t demap(const gr_complex* y, std::size_t n, const float* priors, void* out,
+                      std::size_t first) override;
+    void apply_other(const pmt::pmt_t& key, const pmt::pmt_t& value) override;
 
-    OneLock d_locked;
-    ::softmod::DifferentialDemapper d_demapper;
-    float d_noise_var;
-    Status d_status;
-    std::vector<gr::tag_t> d_tags;
+    std::vector<gr_complex> d_points;
+    std::optional<::softmod::DifferentialDemapper> d_demapper; // none: the points are no PSK
+    unsigned d_bits;
 };
 
 } // namespace gr::softmod

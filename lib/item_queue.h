@@ -32,6 +32,13 @@ public:
         return used;
     }
 
+    //! Calls `make(items)`, which appends to items what needs no input: the end of the stream.
+    template <class Make>
+    void add(Make&& make)
+    {
+        make(d_items);
+    }
+
     //! Moves up to `room` items to `out`; returns how many.
     std::size_t take(void* out, std::size_t room)
     {

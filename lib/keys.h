@@ -40,5 +40,16 @@ inline const pmt::pmt_t coarse_frequency = pmt::mp("coarse_frequency");
 inline const pmt::pmt_t packet_len = pmt::mp("packet_len");
 inline const pmt::pmt_t model = pmt::mp("model");
 inline const pmt::pmt_t hash = pmt::mp("hash");
+inline const pmt::pmt_t estimate = pmt::mp("estimate");
+inline const pmt::pmt_t log_priors = pmt::mp("log_priors");
+inline const pmt::pmt_t symbol_rate = pmt::mp("symbol_rate");
+inline const pmt::pmt_t rate_quality_db = pmt::mp("rate_quality_db");
+inline const pmt::pmt_t center = pmt::mp("center");
+inline const pmt::pmt_t carrier = pmt::mp("carrier");
+inline const pmt::pmt_t bandwidth = pmt::mp("bandwidth");
+inline const pmt::pmt_t snr_db = pmt::mp("snr_db");
+inline const pmt::pmt_t symbol = pmt::mp("symbol");
+inline const pmt::pmt_t margin = pmt::mp("margin");
+inline const pmt::pmt_t in_doubt = pmt::mp("in_doubt");
 
 } // namespace gr::softmod::keys

@@ -86,12 +86,19 @@ double weigh(const Points& symbols, unsigned order, Weights& weights)
 
 } // namespace
 
-PhaseStatistic::PhaseStatistic(const Points& points)
+unsigned symmetry_of(const Points& points)
 {
     const float closest = smallest_distance_squared(points);
+    unsigned symmetry = 1;
     for (const unsigned turns : {2u, 3u, 4u, 5u, 6u, 8u, 12u, 16u, 24u, 32u, 48u, 64u})
         if (turns <= points.size() && turns_onto_itself(points, turns, closest / 100))
-            d_symmetry = turns;
+            symmetry = turns;
+    return symmetry;
+}
+
+PhaseStatistic::PhaseStatistic(const Points& points) : d_symmetry(symmetry_of(points))
+{
+    const float closest = smallest_distance_squared(points);
     d_noise_var = closest / 6;
     const Points symbols = with_noise(points, d_noise_var);
     // A higher power must be clearly better: it shrinks the range of frequencies that can be told apart.

@@ -10,6 +10,10 @@
 namespace softmod
 {
 
+// The largest of 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48 and 64 turns of 2 pi / turns that leaves the points as
+// they are, or 1.
+unsigned symmetry_of(const std::vector<std::complex<float>>& points);
+
 // z = w(|y|) (y / |y|)^order. Symbols that are in phase with the constellation have a mean z that is real and
 // positive, coherence(); turned by a, it turns by order * a; uniformly turned, it is 0. The weights w are the
 // conjugate mean of the power over the symbols of that amplitude, at the noise where decisions begin to fail:

@@ -44,6 +44,14 @@ Complex turn(double phase)
     return {static_cast<float>(std::cos(phase)), static_cast<float>(std::sin(phase))};
 }
 
+float mean_power(const std::vector<Complex>& symbols)
+{
+    float power = 0;
+    for (const auto& y : symbols)
+        power += std::norm(y);
+    return power / static_cast<float>(symbols.size());
+}
+
 float modulus_of(const std::vector<Complex>& points)
 {
     float second = 0, fourth = 0;
@@ -81,7 +89,7 @@ const SymbolRecoveryConfig& checked(const SymbolRecoveryConfig& c)
 } // namespace
 
 SymbolRecovery::SymbolRecovery(const std::vector<Complex>& points, const SymbolRecoveryConfig& config)
-    : d_config(checked(config)), d_decider(points), d_statistic(points),
+    : d_config(checked(config)), d_order(points.size()), d_decider(points), d_statistic(points),
       d_acquisition(config.acquisition ? config.acquisition : acquisition_for(d_statistic.coherence())),
       d_modulus(modulus_of(points)), d_samples(config.equalizer_taps / 2), d_taps(config.equalizer_taps),
       d_next_search(d_acquisition)
@@ -168,12 +176,9 @@ void SymbolRecovery::search(std::size_t held)
 {
     const std::size_t n = d_acquisition;
     std::vector<Complex> window(n); // the newest symbols
-    float power = 0;
-    for (std::size_t k = 0; k < n; ++k) {
+    for (std::size_t k = 0; k < n; ++k)
         window[k] = unrotated(held - n + k);
-        power += std::norm(window[k]);
-    }
-    d_gain = 1 / std::sqrt(power / static_cast<float>(n) + TINY);
+    d_gain = 1 / std::sqrt(mean_power(window) + TINY);
     for (auto& y : window)
         y *= d_gain;
     const Carrier carrier = find_carrier(window);
@@ -278,10 +283,9 @@ double SymbolRecovery::refine(const std::vector<Complex>& window, Fit& fit) cons
     return likelihood;
 }
 
-void SymbolRecovery::lock(const std::vector<Complex>& window, std::size_t held, const Carrier& carrier)
+// A power beyond the symmetry leaves several phases; the likelihood picks one, and is returned.
+double SymbolRecovery::best_fit(const std::vector<Complex>& window, const Carrier& carrier, Fit& best) const
 {
-    // A power beyond the symmetry leaves several phases; the likelihood picks one.
-    Fit best;
     double highest = 0;
     for (unsigned candidate = 0; candidate < d_statistic.order() / d_statistic.symmetry(); ++candidate) {
         Fit fit{carrier.loop, 1, 2 * d_statistic.noise_var()};
@@ -290,6 +294,27 @@ void SymbolRecovery::lock(const std::vector<Complex>& window, std::size_t held, 
         if (candidate == 0 || likelihood > highest)
             highest = likelihood, best = fit;
     }
+    return highest;
+}
+
+SymbolRecovery::Evidence SymbolRecovery::evidence(std::vector<Complex> symbols) const
+{
+    const auto n = static_cast<float>(symbols.size());
+    const float gain = 1 / std::sqrt(mean_power(symbols) + TINY);
+    for (auto& y : symbols)
+        y *= gain;
+    const Carrier carrier = find_carrier(symbols);
+    if (!carrier.found)
+        return {};
+    Fit fit;
+    const double likelihood = best_fit(symbols, carrier, fit) / n - std::log(TWO_PI / 2 * d_order);
+    return {true, likelihood, fit.loop.frequency / TWO_PI, fit.noise_var};
+}
+
+void SymbolRecovery::lock(const std::vector<Complex>& window, std::size_t held, const Carrier& carrier)
+{
+    Fit best;
+    best_fit(window, carrier, best);
     d_gain *= best.gain;
     d_noise_var = best.noise_var;
     d_slope = 1 / (1 + d_noise_var);

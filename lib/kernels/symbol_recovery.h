@@ -64,6 +64,17 @@ public:
     void process(const Complex* samples, std::size_t n, std::vector<Complex>& symbols,
                  std::vector<Mark>& marks);
 
+    // What a window of timed symbols says for these points: carrier, amplitude and noise are fitted as for a
+    // lock, which is neither made nor lost.
+    struct Evidence {
+        bool found = false;        // there is a carrier; all else is meaningless without
+        double log_likelihood = 0; // natural, a symbol of a window scaled to a mean power of 1
+        double frequency = 0;      // cycles a symbol
+        double noise_var = 1;
+    };
+    // symbols: a power of two of them, 64 or more, finite, without the constellation's own rotation.
+    Evidence evidence(std::vector<Complex> symbols) const;
+
     bool locked() const { return d_locked; }
     double frequency() const { return d_loop.frequency / TWO_PI; }
     double noise_var() const { return d_locked ? d_noise_var : UNKNOWN_NOISE; }
@@ -98,6 +109,7 @@ private:
     void put_out(Complex symbol);
     Carrier find_carrier(const std::vector<Complex>& window) const;
     double refine(const std::vector<Complex>& window, Fit& fit) const;
+    double best_fit(const std::vector<Complex>& window, const Carrier& carrier, Fit& best) const;
     void lock(const std::vector<Complex>& window, std::size_t held, const Carrier& carrier);
     SoftDecision follow(Complex symbol, Loop& loop, int direction, Complex& out);
     void track();
@@ -105,6 +117,7 @@ private:
     void watch_lock(Complex out);
 
     const SymbolRecoveryConfig d_config;
+    const std::size_t d_order; // number of points
     const SoftDecider d_decider;
     const PhaseStatistic d_statistic;
     const unsigned d_acquisition;

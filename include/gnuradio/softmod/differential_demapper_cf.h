@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <gnuradio/block.h>
 #include <gnuradio/softmod/api.h>
-#include <gnuradio/sync_interpolator.h>
 
 #include <vector>
 
@@ -18,10 +18,12 @@ namespace gr::softmod
  * phase ambiguity.
  *
  * The noise variance E|n|^2 comes from the parameter, from stream tags `noise_var` (double) or from messages
- * on the port `noise_var` (a number, or a pair or dictionary with that key). Bad values are reported on
- * `status` and ignored.
+ * on the port `noise_var` (a number, or a pair or dictionary with that key). Stream tags `constellation`
+ * (c32vector of points by label) and messages on the port of that name change the points, and with them the
+ * number of LLRs a symbol; the LLRs of points that are no PSK are 0. Bad values are reported on `status` and
+ * ignored.
  */
-class SOFTMOD_API differential_demapper_cf : virtual public gr::sync_interpolator
+class SOFTMOD_API differential_demapper_cf : virtual public gr::block
 {
 public:
     typedef std::shared_ptr<differential_demapper_cf> sptr;

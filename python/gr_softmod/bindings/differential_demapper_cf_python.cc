@@ -9,8 +9,8 @@ using gr::softmod::differential_demapper_cf;
 
 void bind_differential_demapper_cf(py::module& m)
 {
-    py::class_<differential_demapper_cf, gr::sync_interpolator, gr::sync_block, gr::block, gr::basic_block,
-               differential_demapper_cf::sptr>(m, "differential_demapper_cf", doc_differential_demapper_cf)
+    py::class_<differential_demapper_cf, gr::block, gr::basic_block, differential_demapper_cf::sptr>(
+        m, "differential_demapper_cf", doc_differential_demapper_cf)
         .def(py::init([](const py::object& constellation, double noise_var) {
                  return differential_demapper_cf::make(constellation_points(constellation), noise_var);
              }),

@@ -2,6 +2,7 @@
 """The GNU Radio blocks, also importable as ``from gnuradio import softmod``."""
 
 from gr_softmod.bindings.softmod_python import *  # noqa: F403
+from gr_softmod.blocks.adaptive_receiver import adaptive_receiver as adaptive_receiver
 from gr_softmod.blocks.arguments import as_constellation as as_constellation
 from gr_softmod.blocks.arguments import constellation_message as constellation_message
 from gr_softmod.blocks.ax25_known_bits import ax25_known_bits as ax25_known_bits
