@@ -12,7 +12,6 @@ import numpy as np
 import pmt
 import pytest
 from gnuradio import softmod
-from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks" / "adaptive"))
 from bursts import SAMPLE_RATE, Recording, recording
@@ -56,10 +55,11 @@ def test_symbols_tags_and_messages_of_two_signals(two_bursts: Recording) -> None
 def test_the_output_does_not_depend_on_how_the_stream_is_cut(two_bursts: Recording) -> None:
     part = two_bursts.samples[:40000]
     whole, pieces = (
-        run(softmod.blind_receiver_cc(NAMES, 1.0), part, outputs="c", chunk=size, input_chunk=size) for size in (None, 999)
+        run(softmod.blind_receiver_cc(NAMES, 1.0), part, outputs="c", chunk=size, input_chunk=size)
+        for size in (None, 999)
     )
     np.testing.assert_array_equal(whole.outputs[0], pieces.outputs[0])
-    assert whole.tags == pieces.tags
+    assert list(map(str, whole.tags[0])) == list(map(str, pieces.tags[0]))
 
 
 def test_samples_that_are_not_finite_count_as_zero_and_are_told(two_bursts: Recording) -> None:
@@ -72,8 +72,10 @@ def test_samples_that_are_not_finite_count_as_zero_and_are_told(two_bursts: Reco
     assert "locked" in [message["reason"] for message in result.messages["status"]]
 
 
-@pytest.mark.parametrize("samples", [np.zeros(50_000, np.complex64), np.full(50_000, np.nan, np.complex64)], ids=["silence", "nan"])
-def test_no_signal_becomes_no_symbols(samples: NDArray) -> None:
+@pytest.mark.parametrize(
+    "samples", [np.zeros(50_000, np.complex64), np.full(50_000, np.nan, np.complex64)], ids=["silence", "nan"]
+)
+def test_no_signal_becomes_no_symbols(samples: np.ndarray) -> None:
     block = softmod.blind_receiver_cc(NAMES, SAMPLE_RATE)
     assert len(run(block, samples, outputs="c").outputs[0]) == 0
     assert not block.locked() and block.constellation() == "" and block.without_signal() == len(samples)

@@ -257,3 +257,15 @@ graph.wait()
 assert picture.width() > 100 and graph.ber_meter.counts()["synced"]
 """
     shown(compiled, code)
+
+
+def test_the_adaptive_receiver_finds_and_follows_what_it_is_told_nothing_of(
+    compiled: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    graph: Any = module_of(compiled / "softmod_adaptive_receiver.py").softmod_adaptive_receiver(count=60_000)
+    graph.run()
+    printed = capfd.readouterr().out
+    assert "(class . qpsk)" in printed and "(class . 16qam)" in printed
+    assert graph.receiver.constellation() == "qpsk", "the third part of three"
+    assert 59_000 < graph.symbols.nitems_read(0) < 61_000
+    assert 2 * 59_000 + 2 * 20_000 < graph.llrs.nitems_read(0) < 2 * 61_000 + 2 * 27_000

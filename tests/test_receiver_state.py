@@ -114,7 +114,11 @@ def test_other_messages_change_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("bad", "sentence"),
-    [({"agreeing": 0}, "agreeing is 0"), ({"min_confidence": 1.5}, "min_confidence is 1.5"), ({"min_confidence": math.nan}, "nan")],
+    [
+        ({"agreeing": 0}, "agreeing is 0"),
+        ({"min_confidence": 1.5}, "min_confidence is 1.5"),
+        ({"min_confidence": math.nan}, "nan"),
+    ],
 )
 def test_bad_parameters(bad: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A recording of bursts of which a receiver knows nothing, and what the adaptive receiver made of each.
 
-Symbols and pulses are made in numpy at any rate; GNU Radio's ``channels.channel_model`` adds the carrier, its phase and noise.
+Symbols and pulses are made in numpy at any rate; GNU Radio's ``channels.channel_model`` adds the carrier and noise.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import cmath
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,9 @@ def outcomes(sent: Recording, received: Received, settling: int = 2048) -> list[
         outcome = Outcome(burst.name, burst.samples_per_symbol, burst.esn0_db)
         found.append(outcome)
         end = burst.first + len(burst.symbols) * burst.samples_per_symbol
-        mine = [lock for lock in locks if lock.sample_until > burst.first + 0.3 * (end - burst.first) and lock.sample < end]
+        mine = [
+            lock for lock in locks if lock.sample_until > burst.first + 0.3 * (end - burst.first) and lock.sample < end
+        ]
         mine = [lock for lock in mine if lock.name == burst.name]
         if not mine:
             continue
@@ -166,7 +169,8 @@ def outcomes(sent: Recording, received: Received, settling: int = 2048) -> list[
         lag = _lag(symbols, burst)
         if lag is None:
             continue
-        outcome.locked_after = max(0, -lag) if lock.in_doubt == 0 else max(0, -lag)
+        outcome.locked_after = max(0, -lag)
+        outcome.known_after = round((lock.decided_at - burst.first) / burst.samples_per_symbol)
         first = max(settling, lag)  # of the lock's symbols
         count = min(len(symbols) - first, len(burst.symbols) - (first - lag)) - 32
         if count <= 0:
@@ -184,11 +188,17 @@ def outcomes(sent: Recording, received: Received, settling: int = 2048) -> list[
         wrong = (llr > 0) != made.bits[made.nearest(turned)]
         outcome.bits, outcome.errors = wrong.size, int(wrong.sum())
         outcome.counted = wrong
-        curve = theory.ber(made, ebn0_grid())
+        curve = theory_ber(burst.name)
         if outcome.errors:
             ebn0_db = burst.esn0_db - 10 * np.log10(m)
             outcome.ebn0_loss_db = ebn0_db - ebn0_of(outcome.errors / outcome.bits, curve)
     return found
+
+
+@cache
+def theory_ber(name: str) -> NDArray[np.float64]:
+    """Of ideal detection, over ``ebn0_grid()``."""
+    return theory.ber(Constellation.from_name(name), ebn0_grid())
 
 
 @dataclass
@@ -198,7 +208,7 @@ class Lock:
     until: int
     sample: int
     sample_until: int
-    in_doubt: int
+    decided_at: int
 
 
 def _locks(received: Received) -> list[Lock]:
@@ -213,7 +223,12 @@ def _locks(received: Received) -> list[Lock]:
         sample_until = later["sample_index"] if later else 1 << 60
         found.append(
             Lock(
-                message["constellation"], message["symbol"], until, message["sample_index"], sample_until, message["in_doubt"]
+                message["constellation"],
+                message["symbol"],
+                until,
+                message["sample_index"],
+                sample_until,
+                message["decided_at"],
             )
         )
     return found

@@ -71,7 +71,6 @@ void SignalSegments::flush(std::vector<Piece>& pieces)
         begin(*d_named, d_handed, pieces);
     if (d_current)
         end(d_first + d_samples.size(), pieces);
-    d_without_signal += d_samples.size();
     forget(d_first + d_samples.size());
 }
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Any
 
 import pmt
@@ -19,6 +20,8 @@ from gr_softmod.constellation import Constellation
 #: Constellations looked for unless others are named.
 CANDIDATES = ("bpsk", "qpsk", "8psk", "16psk", "16apsk", "32apsk", "16qam", "32qam", "64qam", "128qam", "256qam")
 AMBIGUITY = ("none", "known_word", "differential", "decoder")
+#: The attached sync marker 1ACFFC1D of CCSDS 131.0-B, the word unless another is given.
+CCSDS_ASM = tuple(int(bit) for bit in f"{0x1ACFFC1D:032b}")
 #: Frames of the classifier whose probabilities are averaged.
 _SMOOTHING = 8
 #: Noise variance until the receiver says one: its symbols without lock say next to nothing.
@@ -40,7 +43,8 @@ class adaptive_receiver(gr.hier_block2):
         ambiguity: how the turn of the carrier's phase that the constellation hides is found: "none": not at all;
             "differential": bits are coded as turns from symbol to symbol (PSK candidates alone); "known_word": by
             ``word``; "decoder": by messages on ``decoded``.
-        word: bits, 0 or 1, that are sent from the beginning of a symbol on, 4 symbols or more of every candidate.
+        word: bits, 0 or 1, that are sent from the beginning of a symbol on, 4 symbols or more of every
+            candidate; none: the 32 bits 1ACFFC1D of CCSDS. For "known_word" alone.
         hold: symbols that wait at most for the word.
         dwell: symbols after which the next turn is tried, unless the decoder had a success; 0: only failures do that.
         excess_bandwidth: roll-off of the root raised cosine pulse, in (0, 1].
@@ -53,7 +57,7 @@ class adaptive_receiver(gr.hier_block2):
         method: of demapping, "exact" or "maxlog".
     Outputs:
         0: LLRs ln P(1)/P(0) (float), as many a symbol as the constellation has bits; 1: symbols (complex, E|s|^2 = 1).
-        Stream tags on both: ``constellation``, ``locked``, ``noise_var``, ``symbol_rate``, ``center``, ``sample_index``.
+        Tags on both: ``constellation``, ``locked``, ``noise_var``, ``symbol_rate``, ``center``, ``sample_index``.
     Messages:
         ``state``: a dictionary whenever the state changes, see :class:`State`; ``classification``, ``estimate``,
         ``status``: of the blocks within. In: ``model``, for another classifier; ``decoded``.
@@ -95,8 +99,6 @@ class adaptive_receiver(gr.hier_block2):
         if not names:
             raise ValueError("constellations are empty; there must be at least one candidate")
         first = Constellation.from_name(names[0]).points
-        if (ambiguity == "known_word") != (len(word) > 0):
-            raise ValueError(f"ambiguity is {ambiguity!r} and word has {len(word)} bits; a word is for 'known_word' alone")
         state = ReceiverState(names, agreeing, min_confidence)
         for port in ("state", "status", "classification", "estimate"):
             self.message_port_register_hier_out(port)
@@ -122,9 +124,10 @@ class adaptive_receiver(gr.hier_block2):
         symbols = self.blind
         self.message_port_register_hier_in("decoded")
         if ambiguity in ("known_word", "decoder"):
+            bits = (list(word) or list(CCSDS_ASM)) if ambiguity == "known_word" else []
             for name in names:
-                _check_word(name, word)
-            symbols = self.phase = softmod_python.phase_resolver_cc(names[0], list(word), hold, dwell)
+                _check_word(name, bits)
+            symbols = self.phase = softmod_python.phase_resolver_cc(names[0], bits, hold, dwell)
             self.connect(self.blind, self.phase)
             self.msg_connect(self, "decoded", self.phase, "decoded")
             self.msg_connect(self.phase, "status", self, "status")
@@ -146,10 +149,12 @@ class adaptive_receiver(gr.hier_block2):
                 model, smoothing=_SMOOTHING, report_period=_SMOOTHING // 2, sample_rate=sample_rate
             )
             self.connect(self.finite, self.classifier)
-            self.msg_connect(self.classifier, "classification", self.control, "classification")
-            self.msg_connect(self, "model", self.classifier, "model")
+            self.listener = _listener(self.control)
             for port in ("classification", "status"):
-                self.msg_connect(self.classifier, port, self, port)
+                self.msg_connect(self.classifier, port, self.listener, port)
+            self.msg_connect(self, "model", self.classifier, "model")
+            self.msg_connect(self.classifier, "classification", self, "classification")
+            self.msg_connect(self.control, "status", self, "status")
 
     def state(self) -> State:
         """What is known and done now."""
@@ -171,19 +176,20 @@ def _check_word(name: str, word: Sequence[int]) -> None:
 
 
 class _control(gr.basic_block):
-    """Messages of classifier and receiver in, states and priors out."""
+    """Keeps the state: messages of the receiver in, states and priors out.
+
+    A block of messages ends with the first of its publishers that ends, so the receiver, which is the last one, is the
+    only one; the classifier has a listener of its own.
+    """
 
     def __init__(self, state: ReceiverState) -> None:
         gr.basic_block.__init__(self, "adaptive_receiver", None, None)
         self.state = state
-        for port in ("log_priors", "state"):
+        self._lock = Lock()
+        for port in ("log_priors", "state", "status"):
             self.message_port_register_out(pmt.intern(port))
         # GNU Radio calls handlers by their names.
-        for port, handler in (
-            ("classification", self.take_classification),
-            ("estimate", self.take_estimate),
-            ("status", self.take_status),
-        ):
+        for port, handler in (("estimate", self.take_estimate), ("status", self.take_status)):
             self.message_port_register_in(pmt.intern(port))
             self.set_msg_handler(pmt.intern(port), handler)
 
@@ -199,7 +205,8 @@ class _control(gr.basic_block):
     def _guarded(self, handler: Callable[[dict[str, Any]], None], message: Any) -> None:
         """A message that is none of ours is logged: an exception would end the block's thread."""
         try:
-            handler(pmt.to_python(message))
+            with self._lock:
+                handler(pmt.to_python(message))
         except Exception as error:
             gr.log.warn(f"adaptive_receiver: message ignored: {type(error).__name__}: {error}")
 
@@ -218,6 +225,23 @@ class _control(gr.basic_block):
     def _tell(self, state: State | None) -> None:
         if state is not None:
             self.message_port_pub(pmt.intern("state"), _dictionary(state.as_dict()))
+
+
+class _listener(gr.basic_block):
+    """Hands the classifier's messages to the control."""
+
+    def __init__(self, control: _control) -> None:
+        gr.basic_block.__init__(self, "adaptive_receiver_listener", None, None)
+        self._control = control
+        for port, handler in (("classification", self.take_classification), ("status", self.take_status)):
+            self.message_port_register_in(pmt.intern(port))
+            self.set_msg_handler(pmt.intern(port), handler)
+
+    def take_classification(self, message: Any) -> None:
+        self._control.take_classification(message)
+
+    def take_status(self, message: Any) -> None:
+        self._control.message_port_pub(pmt.intern("status"), message)
 
 
 def _dictionary(values: dict[str, Any]) -> Any:

@@ -96,7 +96,7 @@ class ReceiverState:
     def log_priors(self, probabilities: Mapping[str, float]) -> dict[str, float]:
         """What the network's probabilities are to the candidates, as natural logarithms.
 
-        None is below that of ``FLOOR``, unless the class that settled is one of no symbols: then all are minus infinity.
+        None is below that of ``FLOOR``, unless the class that settled has no symbols: then all are minus infinity.
         """
         if self.now.classification in NOT_LINEAR:
             return dict.fromkeys(self.candidates, -math.inf)
