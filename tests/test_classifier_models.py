@@ -16,7 +16,7 @@ from gr_softmod.model_file import read
 
 MODELS = SHIPPED.parent / "models"
 #: Name, preset of its frames, least accuracy at 10 dB and more on frames of another seed.
-SHIPPED_MODELS = [("radioml2018", "radioml2018", 0.47), ("field", "field", 0.48)]
+SHIPPED_MODELS = [("radioml2018", "radioml2018", 0.47), ("field", "field", 0.58)]
 
 
 @pytest.mark.parametrize(("name", "preset", "least"), SHIPPED_MODELS)
