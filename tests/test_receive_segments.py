@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from gr_softmod.constellation import Constellation
+from shaped_signal import shaped_signal
 
 pytest.importorskip("gr_softmod.bindings._kernels")
 from gr_softmod.receive.segments import find_segments
-from gr_softmod.receive.survey import Finding, decide, judge, log_likelihood
+from gr_softmod.receive.survey import Finding, decide, judge, log_likelihood, survey
 
 ORDERS = {"bpsk": 2, "qpsk": 4, "8psk": 8, "16qam": 4, "32qam": 4, "64qam": 4}
 
@@ -31,6 +32,44 @@ def test_the_true_constellation_is_likeliest(name: str, frequency: float) -> Non
 def test_classifier_decides_where_symbols_do_not() -> None:
     assert decide({"16QAM": 0.1, "64QAM": 0.1}, {"16QAM": 0.2, "64QAM": 0.6})[0] == "64QAM"
     assert decide({"16QAM": 0.2, "64QAM": 0.1}, {"16QAM": 0.0, "64QAM": 0.99})[0] == "16QAM"
+
+
+class Says:
+    """A classifier that says the same of every frame."""
+
+    frame_length = 1024
+    class_names = ("QPSK", "OQPSK", "8PSK", "noise")
+
+    def __init__(self, *shares: float) -> None:
+        self.shares = np.array(shares)
+
+    def run(self, frames: np.ndarray) -> np.ndarray:
+        return np.tile(self.shares, (len(frames), 1))
+
+
+@pytest.mark.parametrize(
+    ("shares", "confirmed"),
+    [
+        ((0.3, 0.1, 0.3, 0.3), True),
+        ((0.0, 0.4, 0.3, 0.3), True),
+        ((0.0, 0.0, 0.0, 1.0), True),  # a clock and a line are no noise
+        ((0.1, 0.6, 0.3, 0.0), False),  # a class that has no such symbols
+        ((0.01, 0.0, 0.99, 0.0), False),  # sure of another
+    ],
+)
+def test_two_witnesses(shares: tuple[float, ...], confirmed: bool) -> None:
+    finding = survey(shaped_signal("qpsk", 16_384, 5.0, 15, 0.1), 1e6, Says(*shares))
+    assert finding.symbol_rate == pytest.approx(200e3, rel=1e-4) and finding.carrier == pytest.approx(100e3, abs=20)
+    assert finding.confirmed == confirmed and finding.constellation == ("qpsk" if confirmed else None)
+    assert not confirmed or finding.name == "QPSK"
+
+
+def test_bursts_are_judged_by_their_symbols() -> None:
+    samples = shaped_signal("qpsk", 16_384, 5.0, 18, 0.1)
+    rng = np.random.default_rng(1)
+    samples[3000:9000] = rng.normal(size=(6000, 2)) @ [1, 1j] * np.sqrt(2.5 * 10**-1.8)
+    finding = survey(samples, 1e6, Says(0.3, 0.0, 0.3, 0.4))
+    assert finding.name == "QPSK" and finding.confirmed
 
 
 def test_log_likelihood_is_that_of_the_mixture() -> None:

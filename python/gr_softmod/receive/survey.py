@@ -25,8 +25,15 @@ JUDGED = 4096
 SHOWN_BANDWIDTHS = 5
 #: Log-likelihood a symbol that a constellation must have over Gaussian symbols to be one.
 CLEAR_NATS = 0.04
+#: Probability of other classes, by the classifier, above which no constellation is confirmed.
+OTHERS = 0.5
+#: A classifier as sure as this of its class contradicts symbols of a class that it holds for as unlikely as that.
+SURE, UNLIKELY = 0.7, 0.05
 #: Least probability that a classifier's word counts for: it is wrong now and then, and symbols are many.
 _LEAST_PRIOR = 1e-2
+#: Symbols that their power is averaged over, and its share of the loud ones' below which there is no signal.
+_BURST_SYMBOLS, _QUIET = 32, 0.3
+_FEWEST = 128
 #: How much of the symbols' log-likelihood counts: what they went through is not white noise alone.
 _TRUST = 0.25
 
@@ -84,12 +91,26 @@ def survey(samples: NDArray[np.complex64], sample_rate: float, classifier: Class
     )
     if not found["carrier_order"]:
         return finding
-    scores = judge(found["symbols"][:JUDGED], found["carrier_order"])
+    symbols = _of_bursts(found["symbols"])[:JUDGED]
+    if len(symbols) < _FEWEST:
+        return finding
+    scores = judge(symbols, found["carrier_order"])
     best, share = decide(scores, probabilities)
-    unipolar = sum(probabilities.get(key, 0.0) for key in ("OOK", "4ASK", "8ASK"))
-    if scores[best] < CLEAR_NATS or (best == "BPSK" and unipolar > 0.6):  # whose carrier is clipped away
+    # OQPSK, GMSK, ASK and FM can look alike at the instants of some clock; the classifier knows these better.
+    others = sum(share for key, share in probabilities.items() if key not in DEMODULATED and key != "noise")
+    contradicted = name != "noise" and probabilities.get(name, 0.0) > SURE and probabilities.get(best, 0.0) < UNLIKELY
+    if scores[best] < CLEAR_NATS or others > OTHERS or contradicted:
         return finding
     return replace(finding, name=best, probability=share, confirmed=True, gain_nats=scores[best])
+
+
+def _of_bursts(symbols: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """Without what lies between bursts, of unit power."""
+    if len(symbols) < _FEWEST:
+        return symbols
+    power = np.convolve(np.abs(symbols) ** 2, np.full(_BURST_SYMBOLS, 1 / _BURST_SYMBOLS), "same")
+    kept = symbols[power > _QUIET * np.quantile(power, 0.9)]
+    return np.asarray(kept / np.sqrt(np.mean(np.abs(kept) ** 2)), np.complex64)
 
 
 def _classes(samples: NDArray[np.complex64], found: Mapping[str, Any], classifier: Classifier) -> dict[str, float]:
