@@ -135,7 +135,8 @@ def jobs_of(name: str, bits: int | None, how: str, folder: Path) -> dict[str, tu
         case = {"case": "integers", "batch": max(BATCHES), **ours, "model": str(grouped)}
         found["density 0.25 in groups"] = ("ours", case)
     for threads in THREADS:
-        found[f"threads {threads}"] = ("ours", {"case": "frames", "batch": max(BATCHES), "threads": threads, **ours})
+        case = {"case": "frames", "batch": max(BATCHES), "repeat": 16, "threads": threads, **ours}
+        found[f"threads {threads}"] = ("ours", case)
     for batch in BATCHES:
         common = {"batch": batch, "architecture": name, **ours}
         found[f"ours {batch}"] = ("ours", {"case": how, **common})
@@ -163,7 +164,8 @@ def measure(sides: dict[str, Side], jobs: dict[str, tuple[str, dict[str, Any]]],
     for _ in range(rounds):
         for key, (side, case) in jobs.items():
             clock = "wall" if "threads" in case else "processor"
-            seconds[key].append(sides[side].ask("time", case, least=0.05, clock=clock) / case["batch"])
+            taken = sides[side].ask("time", case, least=0.05, clock=clock)
+            seconds[key].append(taken / case["batch"] / case.get("repeat", 1))
     for side, case in jobs.values():
         sides[side].ask("drop", case)
     return {key: median(values) for key, values in seconds.items()}
@@ -171,7 +173,7 @@ def measure(sides: dict[str, Side], jobs: dict[str, tuple[str, dict[str, Any]]],
 
 def latency(side: Side, jobs: dict[str, tuple[str, dict[str, Any]]]) -> dict[str, float]:
     """Seconds by the clock from a frame's last sample to its probabilities: median and 99 % of single calls."""
-    case = {**jobs["threads 1"][1], "batch": 1}
+    case = {**jobs["threads 1"][1], "batch": 1, "repeat": 1}
     side.ask("prepare", case)
     found = side.ask("latency", case, calls=3000)
     side.ask("drop", case)

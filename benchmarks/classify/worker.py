@@ -56,7 +56,8 @@ def ours(case: dict[str, Any], data: dict[str, Any]) -> Case:
     _kernels.use_simd_target(_kernels.simd_targets()[0])
     _kernels.use_simd_dot_products(True)
     if case["case"] == "frames":
-        return lambda: classifier.run(data["frames"])
+        frames = np.tile(data["frames"], (case.get("repeat", 1), 1))
+        return lambda: classifier.run(frames)
     return lambda: classifier.integer_logits(data["iq"], data.get("features"))
 
 
@@ -66,10 +67,10 @@ def torch(case: dict[str, Any], data: dict[str, Any]) -> Case:
     t.set_num_threads(1)
     t.set_grad_enabled(False)
     if case["case"] == "features":
-        from gr_softmod.classifier.features import features
+        from gr_softmod.classifier.features import _set_1  # those that the networks read, no more: as ours
 
         frames = t.from_numpy(data["normalised"])
-        return lambda: features(frames)
+        return lambda: _set_1(frames)
     from gr_softmod.classifier.architectures import build
     from gr_softmod.classifier.network import Network
 
