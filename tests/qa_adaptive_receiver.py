@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks" / "adaptive"))
 from bursts import SAMPLE_RATE, Received, Recording, outcomes, receive, recording
 
+from gr_softmod import theory
 from gr_softmod.constellation import Constellation
-from gr_softmod.modem import theory
 
 NAMES = ("bpsk", "qpsk", "8psk", "16qam", "64qam")
 

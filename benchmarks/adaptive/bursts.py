@@ -20,8 +20,8 @@ from gnuradio import blocks, channels, gr
 from numpy.typing import NDArray
 
 from gnuradio import softmod  # isort: skip
+from gr_softmod import theory
 from gr_softmod.constellation import Constellation
-from gr_softmod.modem import theory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "receiver"))
 from link import ebn0_grid, ebn0_of, waveform

@@ -39,8 +39,8 @@ def one_run(samples_per_symbol: float, at_ber: float | None, seed: int) -> list[
     from bursts import outcomes, receive, recording
     from link import ebn0_grid, ebn0_of
 
+    from gr_softmod import theory
     from gr_softmod.constellation import Constellation
-    from gr_softmod.modem import theory
 
     names = [NAMES[k] for k in np.random.default_rng(seed).permutation(len(NAMES))]
     esn0 = []
@@ -59,7 +59,7 @@ def one_run(samples_per_symbol: float, at_ber: float | None, seed: int) -> list[
 
 
 def simulate(seeds: int) -> dict[str, Any]:
-    """All runs, those of a rate and noise in a process of their own: GNU Radio 3.10 never frees a hierarchical block with messages."""
+    """All runs; those of a rate and noise in a process of their own, since GNU Radio never frees such blocks."""
     cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     rows: list[dict[str, Any]] = []
     for k, samples_per_symbol in enumerate(RATES):
