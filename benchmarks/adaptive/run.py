@@ -86,6 +86,8 @@ def summary(bursts: list[dict[str, Any]], at_ber: float | None) -> list[list[str
     for name in NAMES:
         for sps in RATES:
             mine = [b for b in bursts if (b["name"], b["samples_per_symbol"], b["at_ber"]) == (name, sps, at_ber)]
+            if not mine:
+                continue
             good = [b for b in mine if b["recognised"] and b["bits"]]
             bits, errors = sum(b["bits"] for b in good), sum(b["errors"] for b in good)
             if not good:
