@@ -73,7 +73,7 @@ def test_noise_of_the_channel_is_what_was_asked(noise_var: float) -> None:
 def test_a_transmission_depends_on_its_case_alone_and_its_snr_is_es_n0() -> None:
     case = cases.Case("8PSK", 8, 20.0, "Es/N0", 1)
     (first, told), (again, _) = (cases.transmission(case) for _ in range(2))
-    np.testing.assert_array_equal(first, again)
+    np.testing.assert_allclose(again, first, atol=1e-6 * np.abs(first).max())  # blocks of GNU Radio round by chance
     assert told["kind"] == "offset" and abs(told["offset"]) <= 0.05
     # Beyond the signal's band there is noise alone: 8 * 10^-2 over the whole band, by the power of the signal.
     spectrum = np.mean(np.abs(np.fft.fft(first * np.hanning(cases.LENGTH), axis=1)) ** 2, 0)

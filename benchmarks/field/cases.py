@@ -49,7 +49,7 @@ def cases(transmissions: int = 24, fewer: int = 8) -> Iterator[Case]:
 
 
 def transmission(case: Case) -> tuple[Samples, dict[str, Any]]:
-    """Frames [FRAMES, LENGTH] of a case, and what there is to know about them. Depends on the case alone.
+    """Frames [FRAMES, LENGTH] of a case, and what there is to know about them. Depends on the case alone, to rounding.
 
     One number of a class and rate is the same signal in the same channel at every SNR.
     """
