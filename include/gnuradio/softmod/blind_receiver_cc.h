@@ -26,12 +26,12 @@ namespace gr::softmod
  *
  * Messages on `status`: dictionaries with block, severity, reason ("signal", "locked", "lock lost",
  * "tracking"), locked (bool), sample_index and symbol (uint64), decided_at (uint64, samples of the input that
- * had been taken then), symbol_rate and frequency (double, hertz), and with lock constellation (name), noise_var, esn0_db, margin (double, nats by which this constellation
- * led the next) and in_doubt (uint64, symbols before this one that it explains better than the one they were
- * put out with). Messages on `estimate`: a dictionary for each look at symbol rate and frequency, with
- * sample_index, symbol_rate, rate_quality_db, center, carrier, bandwidth and snr_db. Messages to
- * `log_priors`: a dictionary of candidates' names and log-probabilities; candidates it does not name get the
- * smallest of those it does.
+ * had been taken then), symbol_rate and frequency (double, hertz), and with lock constellation (name),
+ * noise_var, esn0_db, margin (double, nats by which this constellation led the next) and in_doubt (uint64,
+ * symbols before this one that it explains better than the one they were put out with). Messages on
+ * `estimate`: a dictionary for each look at symbol rate and frequency, with sample_index, symbol_rate,
+ * rate_quality_db, center, carrier, bandwidth and snr_db. Messages to `log_priors`: a dictionary of
+ * candidates' names and log-probabilities; candidates it does not name get the smallest of those it does.
  */
 class SOFTMOD_API blind_receiver_cc : virtual public gr::block
 {
