@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Accuracy of blind estimates of symbol rate, carrier and signal-to-noise ratio, and how often noise has a rate.
 
-    PYTHONPATH=build/python python benchmarks/blind/run.py [--trials 40] [--out benchmarks/results/blind.json]
+    PYTHONPATH=build/python python benchmarks/blind/run.py [--trials 25] [--out benchmarks/results/blind.json]
 
 A trial is one block of 65536 samples: root raised cosine pulses, a random carrier anywhere in the band, a random phase
 of carrier and clock, white noise. Carriers beyond the edge of the band wrap around, as they do in complex samples.
@@ -106,7 +106,7 @@ def write_page(report: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--trials", type=int, default=25)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "blind.json")
     arguments = parser.parse_args()
     rows = []
@@ -121,7 +121,7 @@ def main() -> None:
         "date": datetime.date.today().isoformat(),
         "block_samples": LENGTH,
         "rows": rows,
-        "noise": false_alarms(25 * arguments.trials),
+        "noise": false_alarms(16 * arguments.trials),
     }
     arguments.out.write_text(json.dumps(report, indent=1) + "\n")
     write_page(report)
