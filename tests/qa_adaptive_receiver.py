@@ -65,6 +65,18 @@ def test_without_a_classifier_symbols_alone_decide() -> None:
     assert received.messages["classification"] == []
 
 
+@pytest.mark.parametrize("name", ["gmsk", "fm"])
+def test_what_has_no_constellation_is_named_and_never_locked(name: str) -> None:
+    rng = np.random.default_rng(1)
+    moves = rng.normal(size=120_000) if name == "fm" else np.repeat(rng.choice([-1, 1], 24_000), 5) * np.pi / 2
+    width = 40 if name == "fm" else 5
+    turns = np.cumsum(np.convolve(moves, np.ones(width) / width, "same")) * (0.8 if name == "fm" else 0.2)
+    noise = rng.normal(size=(len(turns), 2)) @ [1, 1j] * 0.1
+    received = receive((np.exp(1j * turns) + noise).astype(np.complex64))
+    assert "locked" not in [state["state"] for state in received.messages["state"]]
+    assert name in [state.get("class") for state in received.messages["state"]]
+
+
 def hear(samples: NDArray[np.complex64], **options: Any) -> NDArray[np.float32]:
     block, sink, tb = softmod.adaptive_receiver(SAMPLE_RATE, **options), blocks.vector_sink_f(), gr.top_block()
     tb.connect(blocks.vector_source_c(samples.tolist()), block, sink)
