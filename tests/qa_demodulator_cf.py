@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pmt
 import pytest
-from gnuradio import softmod
+from gnuradio import blocks, gr, softmod
 
 from demapper_models import demapper_model, qpsk_model, symbols
-from flowgraph import Tag, run
+from flowgraph import Messages, Staged, Tag, run, until
 from gr_softmod.constellation import Constellation
 from oracle import assert_llr_close, brute_force_llr
 
@@ -147,3 +147,55 @@ def test_samples_that_are_not_finite_give_zeros_and_are_counted() -> None:
     assert_llr_close(result.outputs[0], brute_force_llr(QAM16, y, 0.5))
     assert not result.outputs[0].reshape(-1, 4)[bad].any() and block.invalid_count() == 3
     assert result.messages["status"][0]["count"] >= 1
+
+
+@pytest.mark.parametrize("kind", ["path", "bytes", "pair"])
+def test_a_model_by_message(kind: str, tmp_path: Path) -> None:
+    """What came before the message goes through the old model, what comes behind it through the new, to the symbol."""
+    model = demapper_model(4)
+    model.write(tmp_path / "model")
+    blob = model.to_bytes()
+    message = pmt.intern(str(tmp_path / "model")) if kind == "path" else pmt.init_u8vector(len(blob), list(blob))
+    message = pmt.cons(pmt.intern("model"), message) if kind == "pair" else message
+    block, status = softmod.demodulator_cf(Demodulator("qpsk"), 0.3), Messages()
+    top, sink, y = gr.top_block(), blocks.vector_sink_f(), symbols(200)
+
+    def swap() -> None:
+        block._post(pmt.intern("model"), message)
+        until(lambda: bool(status.received))
+
+    stages = Staged([y, y], [swap], lambda total: block.nitems_read(0) >= total)
+    top.connect(stages, block, sink)
+    top.msg_connect(block, "status", status, "in")
+    top.run()
+    llr = np.array(sink.data(), np.float32)
+    assert [said["severity"] for said in status.received] == ["info"] and "4 bits" in status.received[0]["reason"]
+    assert_llr_close(llr[:400], brute_force_llr(Constellation.qpsk(), y, 0.3))
+    np.testing.assert_allclose(llr[400:], model.demap(y, 0.3), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pmt.from_long(3),
+        pmt.intern("/no/such/file"),
+        pmt.init_u8vector(9, [1] * 9),
+        pmt.cons(pmt.intern("model"), pmt.PMT_T),
+    ],
+    ids=["number", "no file", "garbage", "pair of nothing"],
+)
+def test_a_model_that_is_refused_leaves_the_old_one(message: Any) -> None:
+    block, status = softmod.demodulator_cf(Demodulator("qpsk"), 0.3), Messages()
+    top, sink, y = gr.top_block(), blocks.vector_sink_f(), symbols(50)
+
+    def swap() -> None:
+        block._post(pmt.intern("model"), message)
+        until(lambda: bool(status.received))
+
+    stages = Staged([y, y], [swap], lambda total: block.nitems_read(0) >= total)
+    top.connect(stages, block, sink)
+    top.msg_connect(block, "status", status, "in")
+    top.run()
+    (said,) = status.received
+    assert said["severity"] == "warning" and "ignored" in said["reason"]
+    assert_llr_close(np.array(sink.data(), np.float32), brute_force_llr(Constellation.qpsk(), np.tile(y, 2), 0.3))

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pmt
 import pytest
-from gnuradio import softmod
+from gnuradio import blocks, gr, softmod
 
 from demapper_models import demapper_model, qpsk_model
-from flowgraph import run
+from flowgraph import Messages, Staged, run, until
 from gr_softmod.constellation import Constellation
 
 torch = pytest.importorskip("torch")
@@ -130,3 +130,26 @@ def test_an_exception_gives_zeros_and_stops_nothing(module: Any) -> None:
     assert np.all((result.outputs[0] == 0) | (result.outputs[0] == 1)) and (result.outputs[0] == 0).any()
     status = result.messages["status"][0]
     assert status["severity"] == "error" and "came out as zeros" in status["reason"] and "\n" not in status["reason"]
+
+
+def test_a_model_by_message_sends_its_points(tmp_path: Path) -> None:
+    block, status, sink, top = (
+        softmod.modulator_bc(Modulator("qpsk"), 0.1),
+        Messages(),
+        blocks.vector_sink_c(),
+        gr.top_block(),
+    )
+    data, blob = bits(240), demapper_model(4).to_bytes()
+
+    def swap() -> None:
+        block._post(pmt.intern("model"), pmt.init_u8vector(len(blob), list(blob)))
+        until(lambda: bool(status.received))
+
+    stages = Staged([data, data], [swap], lambda total: block.nitems_read(0) >= total)
+    top.connect(stages, block, sink)
+    top.msg_connect(block, "status", status, "in")
+    top.run()
+    assert [said["severity"] for said in status.received] == ["info"]
+    (tmp_path / "model").write_bytes(blob)
+    after = run(softmod.modulator_bc(str(tmp_path / "model"), 0.1), data, outputs="c").outputs[0]
+    np.testing.assert_allclose(np.array(sink.data()), [*Constellation.qpsk().modulate(data), *after], atol=1e-6)

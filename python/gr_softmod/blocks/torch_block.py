@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 #: Room for a chunk, in items: a call into Python and torch costs some 300 us, whatever it does.
 CHUNK = 16384
-_NOISE_VAR, _PACKET_LEN, _STATUS = (pmt.intern(key) for key in ("noise_var", "packet_len", "status"))
+_MODEL, _NOISE_VAR, _PACKET_LEN, _STATUS = (pmt.intern(key) for key in ("model", "noise_var", "packet_len", "status"))
 
 
 def checked_noise_var(value: Any) -> float:
@@ -37,10 +38,22 @@ def noise_var_of(message: Any) -> float:
     return checked_noise_var(pmt.to_python(message) if number else str(message))
 
 
+def model_of(message: Any) -> str | bytes:
+    """A path or a file's bytes: of a string or u8vector, or the pair of ``model`` and one. Raises ValueError."""
+    if pmt.is_pair(message) and pmt.eq(pmt.car(message), _MODEL):
+        message = pmt.cdr(message)
+    if pmt.is_symbol(message):  # also a string
+        return str(pmt.symbol_to_string(message))
+    if pmt.is_u8vector(message):
+        return bytes(pmt.u8vector_elements(message))
+    raise ValueError("a model is a path (string) or a file's bytes (u8vector)")
+
+
 class TorchBlock(gr.basic_block):
     """Groups of ``taken`` input items become groups of ``given`` output items in torch, without gradients.
 
-    A subclass defines :meth:`compute`. What it raises is logged and told on the message port ``status``, and zeros come
+    A subclass defines :meth:`compute` and :meth:`set_model`; messages on ``model`` call that on a thread of their own.
+    What it raises is logged and told on the message port ``status``, and zeros come
     out in its place. Torch computes without the interpreter lock, in ``threads`` threads.
 
     Args:
@@ -73,13 +86,19 @@ class TorchBlock(gr.basic_block):
         self.set_tag_propagation_policy(gr.TPP_CUSTOM)
         self.set_min_output_buffer(2 * CHUNK)
         self.message_port_register_out(_STATUS)
-        self.message_port_register_in(_NOISE_VAR)
-        self.set_msg_handler(_NOISE_VAR, self._on_noise_var)  # GNU Radio finds it by its name
+        self._reading, self._next_model = threading.Lock(), deque[str | bytes](maxlen=1)
+        for port, handler in ((_NOISE_VAR, self._on_noise_var), (_MODEL, self._on_model)):
+            self.message_port_register_in(port)
+            self.set_msg_handler(port, handler)  # GNU Radio finds it by its name
         if bfloat16 and not self._bfloat16:
             self.logger.info("this CPU has no instructions for bfloat16; float32 is used")
 
     def compute(self, values: NDArray[Any], noise_var: NDArray[np.float32]) -> NDArray[Any]:
         """Output items of whole groups of input items; called under the lock, with the noise_var of each group."""
+        raise NotImplementedError
+
+    def set_model(self, model: Any) -> None:
+        """Another module, from the next symbol on. Raises ValueError: it is none, or damaged."""
         raise NotImplementedError
 
     # ---- settings
@@ -164,6 +183,23 @@ class TorchBlock(gr.basic_block):
             self.set_noise_var(noise_var_of(message))
         except Exception as error:  # an exception that leaves here would silence the block
             self._report("warning", f"message ignored: {_sentence(error)}")
+
+    def _on_model(self, message: Any) -> None:
+        try:
+            self._next_model.append(model_of(message))
+            threading.Thread(target=self._read_model, name="model", daemon=True).start()
+        except Exception as error:
+            self._report("warning", f"message ignored: {_sentence(error)}")
+
+    def _read_model(self) -> None:
+        with self._reading:  # of models that came meanwhile, the latest
+            if not self._next_model:
+                return
+            try:
+                self.set_model(self._next_model.pop())
+                self._report("info", f"a model of {self.bits_per_symbol()} bits a symbol is in use")
+            except Exception as error:
+                self._report("warning", f"message ignored: {_sentence(error)}")
 
     def _report(self, severity: str, reason: str, *, seldom: bool = False, **fields: int) -> None:
         """One log line and one status message; ``seldom`` ones at most once a second."""

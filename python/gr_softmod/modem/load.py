@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -17,24 +17,24 @@ from gr_softmod.modem.points import Points
 from gr_softmod.modem.trained_link import load_link
 from gr_softmod.run_dir import RunDir
 
-Source = str | Path | nn.Module
+#: Bytes are those of a ModelFile.
+Source = str | Path | bytes | nn.Module
 
 
 def load_modulator(source: Source) -> nn.Module:
     """What turns bits [..., N * m] into symbols [..., N], without gradients.
 
     Args:
-        source: run directory of ``softmod train-link``, ModelFile of kind "demapper" (its points), or a module with
-            ``bits_per_symbol``.
+        source: run directory of ``softmod train-link``, ModelFile of kind "demapper" (its points; a path or its bytes),
+            or a module with ``bits_per_symbol``.
     Raises:
         ValueError, OSError: it is none of these, or damaged; one sentence.
     """
     if isinstance(source, nn.Module):
         return _checked(source)
-    path = Path(source)
-    if path.is_dir():
-        return _checked(load_link(RunDir(path))[1].modulator)
-    return _checked(Modulator(_StoredPoints(read_demapper(path))))
+    if _is_run(source):
+        return _checked(load_link(RunDir(Path(source)))[1].modulator)
+    return _checked(Modulator(_StoredPoints(read_demapper(source))))
 
 
 def load_demodulator(source: Source) -> nn.Module:
@@ -44,8 +44,13 @@ def load_demodulator(source: Source) -> nn.Module:
     """
     if isinstance(source, nn.Module):
         return _checked(source)
-    path = Path(source)
-    return _checked(load_link(RunDir(path))[1].demapper if path.is_dir() else _demapper_of(read_demapper(path)))
+    if _is_run(source):
+        return _checked(load_link(RunDir(Path(source)))[1].demapper)
+    return _checked(_demapper_of(read_demapper(source)))
+
+
+def _is_run(source: str | Path | bytes) -> TypeGuard[str | Path]:
+    return not isinstance(source, bytes) and Path(source).is_dir()
 
 
 def _checked(module: nn.Module) -> nn.Module:
