@@ -59,6 +59,7 @@ class Case:
 QPSK, QAM64 = symbols("qpsk", 10), symbols("64qam", 20)
 BITS = softmod.prbs("prbs15", 32767)
 MODEL = softmod.shipped_model("link_impaired")
+FIELD = softmod.shipped_model("field")
 CASES = [
     Case("blocks.copy (complex)", lambda: blocks.copy(8), QPSK),
     Case("blocks.copy (float)", lambda: blocks.copy(4), llrs(BITS)),
@@ -85,6 +86,10 @@ CASES = [
     Case("ber_meter, given bits", lambda: softmod.ber_meter(BITS), llrs(BITS)),
     Case("finite_cc", lambda: softmod.finite_cc(), QPSK),
     Case("agc_cc", lambda: softmod.agc_cc(), QPSK),
+    Case("coarse_frequency_cc", lambda: softmod.coarse_frequency_cc(4, 1.0, 0.5), QPSK, 1 << 22),
+    Case("timing_recovery_cc", lambda: softmod.timing_recovery_cc(), QPSK, 1 << 22),
+    Case("window_tap, 1024 of 16384", lambda: softmod.window_tap(1024, 16384), QPSK),
+    Case("modulation_classifier_c, field", lambda: softmod.modulation_classifier_c(FIELD), QPSK, 1 << 22),
     Case("symbol_recovery_cc qpsk", lambda: softmod.symbol_recovery_cc("qpsk"), QPSK, 1 << 22),
     Case("differential_demapper_cf qpsk", lambda: softmod.differential_demapper_cf("qpsk", 0.1), QPSK, 1 << 22),
     Case("neural_demapper_cf 64-64-6", lambda: softmod.neural_demapper_cf(MODEL, 0.05), QAM64, 1 << 22),
