@@ -35,4 +35,14 @@ const std::vector<std::string>& feature_names()
     return names;
 }
 
+std::size_t known_features(std::size_t n)
+{
+    if (n < shortest_feature_frame)
+        return 0;
+    std::size_t count = features_of_a_rate;
+    for (; count < feature_count && n % 2 == 0 && n / 2 >= shortest_feature_frame; n /= 2)
+        count += features_of_a_rate;
+    return count;
+}
+
 } // namespace softmod

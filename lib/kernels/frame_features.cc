@@ -85,16 +85,6 @@ void envelope(const float* x, std::size_t n, const float* mean, float gain, floa
 
 } // namespace
 
-std::size_t known_features(std::size_t n)
-{
-    if (n < shortest_feature_frame)
-        return 0;
-    std::size_t count = features_of_a_rate;
-    for (; count < feature_count && n % 2 == 0 && n / 2 >= shortest_feature_frame; n /= 2)
-        count += features_of_a_rate;
-    return count;
-}
-
 FrameFeatures::FrameFeatures(std::size_t n, std::size_t wanted)
     : d_length(n), d_rates(0), d_values(feature_count)
 {
