@@ -34,17 +34,17 @@ def two_branches() -> Graph:
             Node("concat", "joint", ("average", "peak", "hidden")),
             Node("dense", "logits", ("joint",), channels=3),
         ),
-        frame_length=64,
+        frame_length=128,
         class_names=CLASSES,
-        feature_names=("m20", "m40"),
+        feature_names=("c20", "c40"),
         auxiliary=("average", "hidden"),
     )
 
 
 def test_shapes_of_every_operation() -> None:
     assert two_branches().shapes() == {
-        "iq": (2, 64), "features": (2,), "conv.1": (8, 32), "conv.2": (8, 32), "sum": (8, 32), "pool": (8, 16),
-        "mean": (8, 7), "average": (8,), "peak": (8,), "hidden": (6,), "joint": (22,), "logits": (3,),
+        "iq": (2, 128), "features": (2,), "conv.1": (8, 64), "conv.2": (8, 64), "sum": (8, 64), "pool": (8, 32),
+        "mean": (8, 15), "average": (8,), "peak": (8,), "hidden": (6,), "joint": (22,), "logits": (3,),
     }  # fmt: skip
     assert two_branches().weight_shapes() == {
         "conv.1": (8, 2, 5), "conv.2": (8, 1, 3), "hidden": (6, 2), "logits": (3, 22)
@@ -98,7 +98,7 @@ FAULTS = {
     "has 1 inputs": {"nodes": changed("joint", inputs=("average",))},
     "do not divide": {"nodes": changed("conv.2", groups=3)},
     "shapes must be equal": {"nodes": changed("conv.2", padding=(0, 0))},
-    "only 16 samples": {"nodes": changed("mean", kernel=17)},
+    "only 32 samples": {"nodes": changed("mean", kernel=33)},
     "has no time": {"nodes": changed("peak", inputs=("average",))},
     "must have 1 to": {"nodes": changed("hidden", channels=0)},
     "has stride 0": {"nodes": changed("pool", stride=0)},
@@ -115,6 +115,7 @@ FAULTS = {
     "must be a dense one": {"nodes": changed("logits", activation="relu")},
     "auxiliary names": {"auxiliary": ("conv.7",)},
     "if, and only if": {"feature_names": ()},
+    "of 128 samples have no feature 'mean/2'": {"feature_names": ("c20", "mean/2")},
     "frame_length is 0": {"frame_length": 0},
     "more than one": {"nodes": changed("features", op="iq")},
     "at most 1048576": {
