@@ -32,6 +32,7 @@ from gr_softmod import model_file
 from gr_softmod.bindings import _kernels
 from gr_softmod.classifier import integer
 from gr_softmod.classifier.architectures import build
+from gr_softmod.classifier.feature_set import set_of
 from gr_softmod.classifier.random_model import random_model
 from gr_softmod.model_file import ModelFile
 
@@ -144,8 +145,9 @@ def jobs_of(name: str, bits: int | None, how: str, folder: Path) -> dict[str, tu
             found[f"torch float {batch}"] = ("torch", {"case": "network", **common})
         if features is not None:
             found[f"whole ours {batch}"] = ("ours", {"case": "frames", **common})
-            found[f"features ours {batch}"] = ("ours", {"case": "features", **common})
-            found[f"features torch {batch}"] = ("torch", {"case": "features", **common})
+            case = {"case": "features", "feature_set": set_of(model.feature_names), **common}
+            found[f"features ours {batch}"] = ("ours", case)
+            found[f"features torch {batch}"] = ("torch", case)
         for dimensions in (1, 2):
             graph = folder / f"{name}_{batch}_{dimensions}.onnx"
             peer_graph.write(model, graph, batch, dimensions)
