@@ -35,8 +35,7 @@ under 100.
 THREADS = """## Several threads
 
 Frames a second by the clock, complex frames to probabilities, batch 512, shared out over one and two threads. Whatever
-else runs on the machine slows two down more than one, and there was much of it: on a machine with two free cores
-the ratio is what to measure again.
+else runs on the machine slows two down more than one.
 """
 ZEROS = """## Zeros
 
