@@ -8,7 +8,7 @@ import sys
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -125,43 +125,8 @@ def receive(
         )
         classify(to_classify, as_json=as_json, debug=context.obj["debug"])
         return
-    if constellation is None and symbol_rate is None:
-        for option, value in (("--center", center), ("--reference", reference)):
-            if value is not None:
-                raise ValueError(f"{option} needs --constellation and --symbol-rate.")
-        from gr_softmod.receive.adaptive import AdaptiveSettings
-        from gr_softmod.receive.adaptive_console import run as run_adaptive
-
-        anything = AdaptiveSettings(
-            source=source,
-            model=model or shipped_model("field"),
-            out=out,
-            differential=differential,
-            sample_rate=sample_rate,
-            datatype=format,
-            frequency=frequency,
-            gain=gain,
-            duration=duration,
-            timeout=timeout,
-            overwrite=overwrite,
-            truncated=truncated,
-            decode=decode,
-            receiver={"excess_bandwidth": rolloff},
-        )
-        run_adaptive(anything, as_json=as_json, quiet=quiet, debug=context.obj["debug"])
-        return
-    for option, needed in (("--constellation", constellation), ("--symbol-rate", symbol_rate)):
-        if needed is None:
-            raise ValueError(f"Missing option '{option}': give both --constellation and --symbol-rate, or neither.")
-    assert constellation is not None and symbol_rate is not None
-    from gr_softmod.receive.console import run
-    from gr_softmod.receive.settings import Settings
-
-    settings = Settings(
+    common: dict[str, Any] = dict(
         source=source,
-        constellation=constellation,
-        symbol_rate=symbol_rate,
-        center=center or 0.0,
         out=out,
         differential=differential,
         sample_rate=sample_rate,
@@ -173,8 +138,27 @@ def receive(
         overwrite=overwrite,
         truncated=truncated,
         decode=decode,
-        reference=reference,
         receiver={"excess_bandwidth": rolloff},
+    )
+    if constellation is None and symbol_rate is None:
+        for option, value in (("--center", center), ("--reference", reference)):
+            if value is not None:
+                raise ValueError(f"{option} needs --constellation and --symbol-rate.")
+        from gr_softmod.receive.adaptive import AdaptiveSettings
+        from gr_softmod.receive.adaptive_console import run as run_adaptive
+
+        anything = AdaptiveSettings(model=model or shipped_model("field"), **common)
+        run_adaptive(anything, as_json=as_json, quiet=quiet, debug=context.obj["debug"])
+        return
+    for option, needed in (("--constellation", constellation), ("--symbol-rate", symbol_rate)):
+        if needed is None:
+            raise ValueError(f"Missing option '{option}': give both --constellation and --symbol-rate, or neither.")
+    assert constellation is not None and symbol_rate is not None
+    from gr_softmod.receive.console import run
+    from gr_softmod.receive.settings import Settings
+
+    settings = Settings(
+        constellation=constellation, symbol_rate=symbol_rate, center=center or 0.0, reference=reference, **common
     )
     run(settings, quiet=quiet, debug=context.obj["debug"])
 

@@ -9,7 +9,6 @@ it by then (:mod:`demodulate`).
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from gr_softmod.receive.demodulate import Part, demodulate
 from gr_softmod.receive.frames import FrameReader
 from gr_softmod.receive.outputs import Outputs
 from gr_softmod.receive.segments import Segment, find_segments
-from gr_softmod.receive.settings import DECODERS
+from gr_softmod.receive.settings import check_job, check_positive
 from gr_softmod.receive.survey import Finding
 from gr_softmod.receive.watch import WINDOW, Watch
 
@@ -55,13 +54,9 @@ class AdaptiveSettings:
     receiver: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, value, unit in (("sample rate", self.sample_rate, "Hz"), ("duration", self.duration, "s")):
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise ValueError(f"the {name} is {value:g} {unit}; it must be positive and finite")
-        if not (self.timeout >= 0 and math.isfinite(self.timeout)):
-            raise ValueError(f"the timeout is {self.timeout:g} s; it must be 0 or more")
-        if self.decode is not None and self.decode not in DECODERS:
-            raise ValueError(f"there is no decoder {self.decode!r}; there is {', '.join(DECODERS)}")
+        if self.sample_rate is not None:
+            check_positive("sample rate", self.sample_rate, "Hz")
+        check_job(self.duration, self.timeout, self.decode)
 
 
 @dataclass

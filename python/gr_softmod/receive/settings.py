@@ -59,18 +59,13 @@ class Settings:
     def __post_init__(self) -> None:
         if isinstance(self.constellation, str):
             object.__setattr__(self, "constellation", Constellation.from_name(self.constellation))
-        _check_positive("symbol rate", self.symbol_rate, "Hz")
+        check_positive("symbol rate", self.symbol_rate, "Hz")
         if self.sample_rate is not None:
-            _check_positive("sample rate", self.sample_rate, "Hz")
+            check_positive("sample rate", self.sample_rate, "Hz")
             self.check_channel(self.sample_rate)
-        if self.duration is not None:
-            _check_positive("duration", self.duration, "s")
-        if not (self.timeout >= 0 and math.isfinite(self.timeout)):
-            raise ValueError(f"the timeout is {self.timeout:g} s; it must be 0 or more")
+        check_job(self.duration, self.timeout, self.decode)
         if not math.isfinite(self.center):
             raise ValueError(f"the centre is {self.center:g} Hz; it must be finite")
-        if self.decode is not None and self.decode not in DECODERS:
-            raise ValueError(f"there is no decoder {self.decode!r}; there is {', '.join(DECODERS)}")
         if self.decode == "ax25" and self.differential and self.bits_per_symbol == 1:
             raise ValueError(
                 "decoding ax25 needs the LLRs of the bits on the channel and undoes their NRZI code itself:"
@@ -107,6 +102,16 @@ class Settings:
         return []
 
 
-def _check_positive(name: str, value: float, unit: str) -> None:
+def check_job(duration: float | None, timeout: float, decode: str | None) -> None:
+    """What holds of every job, whatever is known of the signal. Raises ValueError."""
+    if duration is not None:
+        check_positive("duration", duration, "s")
+    if not (timeout >= 0 and math.isfinite(timeout)):
+        raise ValueError(f"the timeout is {timeout:g} s; it must be 0 or more")
+    if decode is not None and decode not in DECODERS:
+        raise ValueError(f"there is no decoder {decode!r}; there is {', '.join(DECODERS)}")
+
+
+def check_positive(name: str, value: float, unit: str) -> None:
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"the {name} is {value:g} {unit}; it must be positive and finite")
