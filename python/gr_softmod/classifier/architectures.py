@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gr_softmod.classifier.feature_set import SET_1, known_features
+from gr_softmod.classifier.feature_set import FEATURE_SETS, SET_1, known_features
 from gr_softmod.classifier.graph import Graph, Node
 
 __all__ = ["ARCHITECTURES", "bacalhaunet", "build", "imperial", "softmod", "vgg10"]
@@ -93,7 +93,7 @@ def softmod(
     pool: str = "avg",
     branches: Sequence[str] = ("signal", "expert"),
     auxiliary: bool = True,
-    octaves: bool = False,
+    feature_set: int = 1,
 ) -> Graph:
     """Ours: a strided convolution with few channels, separable blocks, a mean over time; beside it the expert features.
 
@@ -106,12 +106,15 @@ def softmod(
         pool: over time, "avg" or "max".
         branches: "signal", "expert" or both (what is left out shows what it is worth).
         auxiliary: a linear classifier on each of two branches while training.
-        octaves: all features that the frame has, those of its envelope and of its lower rates too, instead of set 1.
+        feature_set: 1, 2 (the envelope and lower rates too) or 3 (and what lies behind matched filters), as far as
+            frames of this length have them.
     """
     if pool not in ("avg", "max"):
         raise ValueError(f"pool is {pool!r}; it must be 'avg' or 'max'")
     if not branches or not set(branches) <= {"signal", "expert"}:
         raise ValueError(f"branches are {list(branches)}; allowed are 'signal' and 'expert'")
+    if feature_set not in FEATURE_SETS:
+        raise ValueError(f"feature_set is {feature_set!r}; it must be one of {', '.join(map(str, FEATURE_SETS))}")
     nodes, ends = [], []
     if "signal" in branches:
         nodes += [Node("iq", "iq"), _conv("stem", "iq", channels[0], kernels[0], strides[0])]
@@ -134,8 +137,7 @@ def softmod(
         nodes.append(_dense("head", joint, head))
         joint = "head"
     nodes.append(Node("dense", "logits", (joint,), len(class_names)))
-    known = known_features(frame_length) if octaves else SET_1
-    names = known if "expert" in branches else ()
+    names = known_features(frame_length, feature_set) if "expert" in branches else ()
     helped = tuple(ends) if auxiliary and len(ends) == 2 else ()
     return Graph(tuple(nodes), frame_length, tuple(class_names), names, helped)
 

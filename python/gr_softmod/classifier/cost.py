@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gr_softmod.classifier.feature_set import compute, compute_set_1, set_of
+from gr_softmod.classifier.feature_set import compute, set_of
 from gr_softmod.classifier.graph import Graph
 from gr_softmod.classifier.node import KEEP_RANGE
 from gr_softmod.model_file import ModelFile, Shape, weight_shape
@@ -157,8 +157,7 @@ def feature_operations(frame_length: int, feature_set: int = 1) -> dict[str, int
     A complex product is 4 multiplications and 2 additions, a quotient of a complex and a real number 2 divisions.
     """
     tally: dict[str, int] = {"additions": 0, "multiplications": 0, "divisions": 0, "roots": 0, "comparisons": 0}
-    count = compute_set_1 if feature_set == 1 else compute
-    count(np.ones(frame_length, np.complex64).view(_counting(tally)))
+    compute(np.ones(frame_length, np.complex64).view(_counting(tally)), feature_set)
     return tally
 
 

@@ -29,6 +29,13 @@ ENVELOPE_FIRST, ENVELOPE_STEP, ENVELOPE_BINS = 0.1, 0.15, 13
 HALF_BAND = (-1 / 32, 0.0, 9 / 32, 16 / 32, 9 / 32, 0.0, -1 / 32)
 #: How often a frame's rate is halved.
 OCTAVES = 2
+#: Half of each matched filter, middle tap first: root raised cosine, roll-off 0.35, of 3, 3.8 and 4.8 samples a symbol,
+#: under the root of a Hann window of 19 points, of unit energy. With the octaves they reach from 3 to 19 samples.
+MATCHED = (
+    (0.6455, 0.4975, 0.1856, -0.0432, -0.0831, -0.0226, 0.0168, 0.0111, -0.0004),
+    (0.5809, 0.4915, 0.2791, 0.0663, -0.0513, -0.0633, -0.0257, 0.0033, 0.0064),
+    (0.5250, 0.4703, 0.3304, 0.1637, 0.0304, -0.0373, -0.0453, -0.0241, -0.0045),
+)
 
 #: Of the frame as it is.
 SET_1 = (
@@ -42,16 +49,26 @@ SET_1 = (
     *(f"line_{q}_{k}" for q in LINE_ORDERS for k in LINE_LAGS),
     *(f"power_{k}" for k in POWER_LAGS),
 )
-_EACH = (*SET_1, *(f"envelope_{i}" for i in range(ENVELOPE_BINS)))
-#: All of them (set 2): set 1, its envelope, and both again at a half and a quarter of the rate.
-FEATURE_NAMES = (*_EACH, *(f"{name}/{2**octave}" for octave in range(1, OCTAVES + 1) for name in _EACH))
+_ENVELOPE = tuple(f"envelope_{i}" for i in range(ENVELOPE_BINS))
+_EACH = (*SET_1, *_ENVELOPE)
+_EACH_BAND = tuple(f"band_{k}{rest}" for k in range(len(MATCHED)) for rest in ("", *(f"_{name}" for name in _ENVELOPE)))
+
+
+def _at_all_rates(names: Sequence[str]) -> tuple[str, ...]:
+    return (*names, *(f"{name}/{2**octave}" for octave in range(1, OCTAVES + 1) for name in names))
+
+
+#: Set 1, its envelope, and both again at a half and a quarter of the rate.
+SET_2 = _at_all_rates(_EACH)
+#: All of them (set 3): set 2, then the power and the envelope behind each matched filter, at every rate.
+FEATURE_NAMES = (*SET_2, *_at_all_rates(_EACH_BAND))
 #: What a set of features has by its number: a file names the smallest that will do.
-FEATURE_SETS = {1: SET_1, 2: FEATURE_NAMES}
+FEATURE_SETS = {1: SET_1, 2: SET_2, 3: FEATURE_NAMES}
 
 
 def set_of(names: Sequence[str]) -> int:
     """The number of the smallest set that has all of ``names``; a name that there is not counts as the largest's."""
-    return 1 if set(names) <= set(SET_1) else 2
+    return next((number for number, has in FEATURE_SETS.items() if set(names) <= set(has)), max(FEATURE_SETS))
 
 
 def octaves_of(frame_length: int) -> int:
@@ -63,9 +80,16 @@ def octaves_of(frame_length: int) -> int:
     return found
 
 
-def known_features(frame_length: int) -> tuple[str, ...]:
-    """The features that frames of this length have: the first of FEATURE_NAMES; none, where they are too short."""
-    return FEATURE_NAMES[: (octaves_of(frame_length) + 1) * len(_EACH)] if frame_length >= MINIMUM_LENGTH else ()
+def known_features(frame_length: int, feature_set: int = 3) -> tuple[str, ...]:
+    """The features of a set that frames of this length have, in the order of FEATURE_NAMES; none, where they are too
+    short."""
+    if frame_length < MINIMUM_LENGTH:
+        return ()
+    if feature_set == 1:
+        return SET_1
+    rates = octaves_of(frame_length) + 1
+    bands = FEATURE_NAMES[len(SET_2) :] if feature_set == 3 else ()
+    return SET_2[: rates * len(_EACH)] + bands[: rates * len(_EACH_BAND)]
 
 
 def normalise(frames: NDArray[Any]) -> NDArray[Any]:
@@ -75,25 +99,42 @@ def normalise(frames: NDArray[Any]) -> NDArray[Any]:
     return np.asanyarray(frames * scale.astype(frames.real.dtype), frames.dtype)
 
 
-def compute(frames: NDArray[Any]) -> NDArray[Any]:
-    """All features of normalised frames, complex [..., N], as float [..., F] of the same precision; F and their order
-    are those of :func:`known_features`.
+def compute(frames: NDArray[Any], feature_set: int = 3) -> NDArray[Any]:
+    """All features of a set, of normalised frames, complex [..., N], as float [..., F] of the same precision; F and
+    their order are those of :func:`known_features`.
 
     Raises:
         ValueError: the frames are not complex, or shorter than MINIMUM_LENGTH.
     """
-    columns = [compute_set_1(frames), envelope(frames)]
-    for _ in range(octaves_of(frames.shape[-1])):
-        frames = normalise(halved(frames))
-        columns += [compute_set_1(frames), envelope(frames)]
-    return np.concatenate(columns, -1)
+    if feature_set == 1:
+        return compute_set_1(frames)
+    plain, filtered = [], []
+    for octave in range(octaves_of(frames.shape[-1]) + 1):
+        if octave:
+            frames = normalise(halved(frames))
+        plain += [compute_set_1(frames), envelope(frames)]
+        if feature_set == 3:
+            filtered += [band(frames, half) for half in MATCHED]
+    return np.concatenate(plain + filtered, -1)
+
+
+def band(frames: NDArray[Any], half: Sequence[float]) -> NDArray[Any]:
+    """RMS amplitude behind a symmetric filter, zeros around the frame, and the envelope there at unit power."""
+    reach = len(half) - 1
+    padded = _padded(frames, reach)
+    length = frames.shape[-1]
+    given = frames * frames.real.dtype.type(half[0])
+    for k, tap in enumerate(half[1:], 1):
+        sides = padded[..., reach - k : reach - k + length] + padded[..., reach + k : reach + k + length]
+        given = given + sides * frames.real.dtype.type(tap)
+    return np.concatenate(
+        [np.sqrt(_mean(_power(given)) + given.real.dtype.type(TINY))[..., None], envelope(normalise(given))], -1
+    )
 
 
 def halved(frames: NDArray[Any]) -> NDArray[Any]:
     """Every second sample behind the half-band low-pass, zeros around the frame: [..., N] to [..., N / 2]."""
-    reach = len(HALF_BAND) // 2
-    padded = np.zeros_like(frames, shape=(*frames.shape[:-1], frames.shape[-1] + 2 * reach))
-    padded[..., reach:-reach] = frames
+    padded = _padded(frames, len(HALF_BAND) // 2)
     taps = [(frames.real.dtype.type(tap), i) for i, tap in enumerate(HALF_BAND) if tap]
     return np.asanyarray(sum(tap * padded[..., i : i + frames.shape[-1] : 2] for tap, i in taps))
 
@@ -155,6 +196,12 @@ def compute_set_1(frames: NDArray[Any]) -> NDArray[Any]:
         *(_mean(p[..., k:] * p[..., :-k]) - 1 for k in POWER_LAGS),
     ]
     return np.stack(columns, -1)
+
+
+def _padded(frames: NDArray[Any], reach: int) -> NDArray[Any]:
+    padded = np.zeros_like(frames, shape=(*frames.shape[:-1], frames.shape[-1] + 2 * reach))
+    padded[..., reach:-reach] = frames
+    return padded
 
 
 def _mean(z: NDArray[Any]) -> NDArray[Any]:

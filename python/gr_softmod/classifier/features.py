@@ -7,6 +7,8 @@ numpy and holds the names.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,6 +20,7 @@ from gr_softmod.classifier.feature_set import (
     HALF_BAND,
     LINE_LAGS,
     LINE_ORDERS,
+    MATCHED,
     MINIMUM_LENGTH,
     POWER_LAGS,
     SIGNAL_LAGS,
@@ -45,7 +48,7 @@ def features(frames: Tensor) -> Tensor:
 
     Shape:
         frames [..., N] complex, N at least 128 -> [..., F] float of the same precision; F and the order are those of
-        :func:`~gr_softmod.classifier.feature_set.known_features`: 162 for frames of 1024.
+        :func:`~gr_softmod.classifier.feature_set.known_features`: 288 for frames of 1024.
     Raises:
         ValueError: the frames are not complex or too short.
     Source: the cumulants are those of Swami and Sadler, "Hierarchical digital modulation classification using
@@ -56,19 +59,29 @@ def features(frames: Tensor) -> Tensor:
             f"frames are {frames.dtype} of {frames.shape[-1]} samples; features need complex frames of at least "
             f"{MINIMUM_LENGTH}"
         )
-    columns = [_set_1(frames), _envelope(frames)]
-    for _ in range(octaves_of(frames.shape[-1])):
-        frames = normalise(_halved(frames))
-        columns += [_set_1(frames), _envelope(frames)]
-    return torch.cat(columns, -1)
+    plain, filtered = [], []
+    for octave in range(octaves_of(frames.shape[-1]) + 1):
+        if octave:
+            frames = normalise(_filtered(frames, [HALF_BAND], stride=2)[..., 0, :])
+        plain += [_set_1(frames), _envelope(frames)]
+        filtered.append(_bands(frames))
+    return torch.cat(plain + filtered, -1)
 
 
-def _halved(frames: Tensor) -> Tensor:
-    """Every second sample behind the half-band low-pass, zeros around the frame."""
+def _filtered(frames: Tensor, taps: Sequence[Sequence[float]], stride: int = 1) -> Tensor:
+    """[..., N] behind each of K filters of one odd length, zeros around the frame: [..., K, N / stride]."""
     parts = torch.view_as_real(frames).movedim(-1, -2)
-    taps = torch.tensor(HALF_BAND, dtype=parts.dtype, device=parts.device).view(1, 1, -1)
-    result = F.conv1d(parts.reshape(-1, 1, parts.shape[-1]), taps, stride=2, padding=len(HALF_BAND) // 2)
-    return torch.view_as_complex(result.view(*parts.shape[:-1], -1).movedim(-1, -2).contiguous())
+    weight = torch.tensor(taps, dtype=parts.dtype, device=parts.device)[:, None]
+    result = F.conv1d(parts.reshape(-1, 1, parts.shape[-1]), weight, stride=stride, padding=weight.shape[-1] // 2)
+    result = result.view(*parts.shape[:-1], len(taps), -1).movedim(-3, -1)
+    return torch.view_as_complex(result.contiguous())
+
+
+def _bands(frames: Tensor) -> Tensor:
+    """RMS amplitude behind each matched filter, and the envelope there."""
+    given = _filtered(frames, [(*half[:0:-1], *half) for half in MATCHED])
+    rms = (_mean(_power(given)) + TINY).sqrt()
+    return torch.cat([rms[..., None], _envelope(normalise(given))], -1).flatten(-2)
 
 
 def _envelope(frames: Tensor) -> Tensor:

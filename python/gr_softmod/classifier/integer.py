@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gr_softmod.classifier.feature_set import compute, compute_set_1, known_features, set_of
+from gr_softmod.classifier.feature_set import compute, known_features, set_of
 from gr_softmod.model_file import ModelFile, ModelNode, Range
 
 Floats = NDArray[np.float32]
@@ -50,8 +50,8 @@ def normalise(frames: NDArray[np.complexfloating], remove_mean: bool = False) ->
 def frame_features(normalised: Floats, names: Sequence[str]) -> Floats:
     """Features by name, float32 [B, F], of normalised frames [B, 2, N]."""
     frames = np.asarray(normalised[:, 0] + 1j * normalised[:, 1], np.complex64)
-    values = compute_set_1(frames) if set_of(names) == 1 else compute(frames)
-    known = known_features(frames.shape[-1])
+    values = compute(frames, set_of(names))
+    known = known_features(frames.shape[-1], set_of(names))
     return np.asarray(values[:, [known.index(name) for name in names]], np.float32)
 
 

@@ -118,7 +118,7 @@ def _feature_names(value: Any) -> tuple[str, ...]:
         return ()
     check_keys(value, ("names", "set"), "'features'")
     if not is_integer(value["set"]) or value["set"] not in FEATURE_SETS:
-        known = " and ".join(map(str, FEATURE_SETS))
+        known = ", ".join(map(str, FEATURE_SETS))
         raise Fault(f"has feature set {str(value['set'])[:32]}; this version knows {known}")
     names = _list(value["names"], "feature names")
     if unknown := [name for name in names if name not in FEATURE_SETS[value["set"]]]:
