@@ -103,9 +103,14 @@ def test_features_are_counted_beside_the_score() -> None:
     assert operations["roots"] // 1024 == 1 and 3 <= operations["divisions"] / 1024 < 6
     assert 100 < operations["multiplications"] / 1024 < 150
     # all rates: a half and a quarter more, the low-passes, and the envelopes' triangles
-    everything = feature_operations(1024, 2)
-    assert 1.75 < everything["multiplications"] / operations["multiplications"] < 2
-    assert everything["comparisons"] == (1024 + 512 + 256) * (13 + 1)
+    rates = feature_operations(1024, 2)
+    assert 1.75 < rates["multiplications"] / operations["multiplications"] < 2
+    assert rates["comparisons"] == (1024 + 512 + 256) * (13 + 1)
+    # three filters of nine taps for each of two parts, and their envelopes
+    everything = feature_operations(1024, 3)
+    more = everything["multiplications"] - rates["multiplications"]
+    assert 3 * 9 * 2 < more / (1024 + 512 + 256) < 3 * (9 * 2 + 20)
+    assert everything["comparisons"] == rates["comparisons"] + 3 * 13 * (1024 + 512 + 256)
 
 
 def test_counting_does_not_change_what_is_computed() -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Expert features: against sums over partitions, theory of constellations, and their own invariances."""
 
+import re
 from collections.abc import Iterator
 from math import factorial, pi, prod, sqrt
 from pathlib import Path
@@ -12,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gr_softmod.classifier import feature_set
-from gr_softmod.classifier.feature_set import FEATURE_NAMES, SET_1
+from gr_softmod.classifier.feature_set import FEATURE_NAMES, MATCHED, SET_1, SET_2, set_of
 from gr_softmod.classifier.features import features, normalise
 from gr_softmod.constellation import Constellation
+from gr_softmod.modem.pulse import root_raised_cosine
 
 INDEX = {name: i for i, name in enumerate(SET_1)}
 #: (name, how many x and how many conj(x)) of the cumulants.
@@ -171,7 +173,6 @@ def halved_by_hand(x: np.ndarray) -> np.ndarray:
 def test_envelopes_and_lower_rates_equal_direct_sums() -> None:
     x = mixed_frames()[6]
     row = features(torch.tensor(x)).numpy()
-    assert len(row) == 162
     for octave in range(3):
         part = row[54 * octave : 54 * (octave + 1)]
         np.testing.assert_allclose(part[:41], feature_set.compute_set_1(x), atol=1e-9)
@@ -179,12 +180,95 @@ def test_envelopes_and_lower_rates_equal_direct_sums() -> None:
         x = halved_by_hand(x)
 
 
-@pytest.mark.parametrize(("length", "count"), [(127, 0), (128, 54), (255, 54), (256, 108), (514, 108), (512, 162)])
-def test_what_a_length_has(length: int, count: int) -> None:
-    assert feature_set.known_features(length) == FEATURE_NAMES[:count]
-    if count:
-        assert features(torch.ones(1, length, dtype=torch.complex64)).shape == (1, count)
-        assert feature_set.compute(np.ones((1, length), np.complex64)).shape == (1, count)
+@pytest.mark.parametrize("band", range(3))
+def test_matched_filters_are_windowed_root_raised_cosines(band: int) -> None:
+    fine = root_raised_cosine(round(3000 * 2 ** (band / 3)), 0.35, 6).numpy()  # of a thousand times the rate
+    middle = len(fine) // 2
+    taps = fine[middle - 8000 : middle + 8001 : 1000] * np.sqrt(np.hanning(19)[1:-1])
+    half = MATCHED[band]
+    np.testing.assert_allclose((*half[:0:-1], *half), taps / np.sqrt(np.sum(taps**2)), atol=1e-4)
+
+
+def band_by_hand(x: np.ndarray, half: tuple[float, ...]) -> list[float]:
+    y = np.zeros(len(x), complex)
+    for n in range(len(x)):
+        for k in range(-8, 9):
+            if 0 <= n + k < len(x):
+                y[n] += half[abs(k)] * x[n + k]
+    rms = sqrt(np.mean(np.abs(y) ** 2))
+    return [rms, *envelope_by_hand(y / rms)]
+
+
+def test_bands_equal_direct_sums() -> None:
+    x = mixed_frames()[11]
+    row = dict(zip(FEATURE_NAMES, features(torch.tensor(x)).numpy(), strict=True))
+    for rate in ("", "/2", "/4"):
+        for k, half in enumerate(MATCHED):
+            names = [f"band_{k}", *(f"band_{k}_envelope_{i}" for i in range(13))]
+            found = [row[name + rate] for name in names]
+            np.testing.assert_allclose(found, band_by_hand(x, half), atol=2e-6, err_msg=f"band {k}{rate}")
+        x = halved_by_hand(x)
+
+
+def test_a_filter_near_the_pulse_shows_the_rings() -> None:
+    """16QAM and 64QAM at 14 dB, 4 samples a symbol: how far their envelopes lie apart, in standard deviations."""
+    rng = np.random.default_rng(5)
+    pulse = root_raised_cosine(4, 0.35, 16).numpy()
+
+    def envelopes(name: str) -> np.ndarray:
+        symbols = np.zeros((60, 1024 + len(pulse) - 1), complex)
+        symbols[:, ::4] = rng.choice(Constellation.from_name(name).points, symbols[:, ::4].shape)
+        signal = feature_set.normalise(np.stack([np.convolve(row, pulse, "valid") for row in symbols]))
+        noise = (rng.normal(size=signal.shape) + 1j * rng.normal(size=signal.shape)) * 10 ** (-14 / 20) / sqrt(2)
+        return feature_set.compute(feature_set.normalise(signal + noise))
+
+    one, other = envelopes("16qam"), envelopes("64qam")
+    apart = np.abs(one.mean(0) - other.mean(0)) / np.sqrt((one.var(0) + other.var(0)) / 2 + 1e-12)
+
+    def distance(prefix: str) -> float:
+        return float(np.linalg.norm([apart[FEATURE_NAMES.index(f"{prefix}envelope_{i}")] for i in range(13)]))
+
+    assert distance("band_1_") > 1.5 * distance("")
+
+
+@pytest.mark.parametrize(
+    ("length", "rates"), [(127, 0), (128, 1), (255, 1), (256, 2), (514, 2), (512, 3), (1024, 3), (4096, 3)]
+)
+def test_what_a_length_has(length: int, rates: int) -> None:
+    all_of_it = (*SET_2[: 54 * rates], *FEATURE_NAMES[162 : 162 + 42 * rates])
+    expected = {1: SET_1 if rates else (), 2: SET_2[: 54 * rates], 3: all_of_it}
+    for number, names in expected.items():
+        assert feature_set.known_features(length, number) == names
+        if rates:
+            assert feature_set.compute(np.ones((1, length), np.complex64), number).shape == (1, len(names))
+    if rates:
+        assert features(torch.ones(1, length, dtype=torch.complex64)).shape == (1, len(all_of_it))
+
+
+def test_a_smaller_set_is_part_of_a_larger_one() -> None:
+    frames = mixed_frames()[:3, :256]
+    everything = dict(zip(feature_set.known_features(256), feature_set.compute(frames).T, strict=True))
+    for number in (1, 2):
+        part = zip(feature_set.known_features(256, number), feature_set.compute(frames, number).T, strict=True)
+        for name, column in part:
+            np.testing.assert_array_equal(column, everything[name], err_msg=name)
+        in_torch = features(torch.tensor(frames), number).numpy()
+        np.testing.assert_allclose(in_torch, feature_set.compute(frames, number), rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("names", "number"),
+    [
+        ((), 1),
+        (("mean",), 1),
+        (("mean", "envelope_3"), 2),
+        (("mean/4",), 2),
+        (("band_0",), 3),
+        (("c20", "band_2_envelope_12/4"), 3),
+    ],
+)
+def test_a_file_names_the_smallest_set_that_will_do(names: tuple[str, ...], number: int) -> None:
+    assert set_of(names) == number
 
 
 def test_an_envelope_is_one_place_of_a_constant_one() -> None:
@@ -245,4 +329,8 @@ def test_the_page_names_every_feature_in_order() -> None:
     for name in SET_1:
         short = "_" + name.split("_", 1)[1] if "_" in name else name
         assert f"`{name}`" in table or f"`{short}`" in table, name
-    assert len(FEATURE_NAMES) == 162 and "162 numbers" in page and "41 of them" in page
+    for place, name in ((162, "band_0"), (176, "band_1"), (204, "band_0/2"), (246, "band_0/4")):
+        assert FEATURE_NAMES[place] == name and re.search(rf"^\| {place}(\.\.\d+)? \| `{name}`", page, re.MULTILINE)
+    for k, half in enumerate(MATCHED):
+        assert f"| {k} | {' | '.join(f'{tap:.4f}' for tap in half)} |" in page
+    assert (len(SET_1), len(SET_2), len(FEATURE_NAMES)) == (41, 162, 288) and "41, 162 and 288 numbers" in page

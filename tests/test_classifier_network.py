@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gr_softmod.classifier.architectures import ARCHITECTURES, build
-from gr_softmod.classifier.feature_set import SET_1
+from gr_softmod.classifier.feature_set import SET_1, known_features
 from gr_softmod.classifier.features import features, normalise
 from gr_softmod.classifier.graph import Graph
 from gr_softmod.classifier.network import Network, prepare, without_auxiliary
@@ -127,6 +127,8 @@ def test_features_are_standardised_and_limited() -> None:
         ("softmod", {"pool": "sum"}, "'avg' or 'max'"),
         ("softmod", {"branches": ["iq"]}, "branches"),
         ("softmod", {"width": 3}, "width"),
+        ("softmod", {"feature_set": 4}, "feature_set is 4; it must be one of 1, 2, 3"),
+        ("softmod", {"feature_set": "all"}, "feature_set is 'all'"),
         ("vgg10", {"frame_length": 64}, "only 1 samples"),
     ],
 )
@@ -140,6 +142,13 @@ def test_one_branch_alone(branches: list[str]) -> None:
     network = Network(build("softmod", CLASS_NAMES, branches=branches)).eval()
     assert network(FRAMES).shape == (6, 24)
     assert network.graph.auxiliary == ()
+
+
+@pytest.mark.parametrize(("feature_set", "count"), [(1, 41), (2, 108), (3, 192)])
+def test_features_of_a_set(feature_set: int, count: int) -> None:
+    graph = build("softmod", CLASS_NAMES, frame_length=256, feature_set=feature_set)
+    assert graph.feature_names == known_features(256, feature_set) and len(graph.feature_names) == count
+    assert Network(graph).eval()(FRAMES[:, :256]).shape == (6, 24)
 
 
 def _shaken(graph: Graph) -> Network:

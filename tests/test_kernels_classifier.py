@@ -168,10 +168,32 @@ def test_features_equal_the_formulas(target: str) -> None:
         given = feature_set.normalise(frames(40, length, seed=length))
         expected = feature_set.compute(given.astype(np.complex128))
         assert expected.shape[1] == len(feature_set.known_features(length))
-        got = _kernels.frame_features(given, all=True)
-        np.testing.assert_array_equal(_kernels.frame_features(given), got[:, : len(feature_set.SET_1)])
+        got = _kernels.frame_features(given, set=3)
+        for smaller in (1, 2):
+            part = [feature_set.known_features(length).index(x) for x in feature_set.known_features(length, smaller)]
+            np.testing.assert_array_equal(_kernels.frame_features(given, set=smaller), got[:, part])
         error = np.abs(got - expected)
         assert (error <= 1e-4 * expected.std(0)).all(), (length, error.max(0) / expected.std(0))
+
+
+def test_names_of_features_are_those_of_the_formulas() -> None:
+    assert tuple(_kernels.feature_names()) == feature_set.FEATURE_NAMES
+
+
+@pytest.mark.parametrize("number", [0, 4])
+def test_other_sets_of_features_are_refused(number: int) -> None:
+    with pytest.raises(ValueError, match=f"set is {number}; allowed are 1 to 3"):
+        _kernels.frame_features(frames(1, 128), set=number)
+
+
+def test_a_name_of_a_rate_that_the_frame_has_not_is_refused(tmp_path: Path) -> None:
+    model = random_model(build("softmod", NAMES, 256, feature_set=3, auxiliary=False), bits=8)
+    path = tmp_path / "model.safetensors"
+    model.write(path)
+    for name in ("mean", "band_1"):
+        wrong = path.read_bytes().replace(rf"\"{name}/2\"".encode(), rf"\"{name}/4\"".encode())
+        with pytest.raises(ValueError, match=f"'{name}/4', which frames of 256 samples do not have"):
+            _kernels.Classifier.from_bytes(wrong)
 
 
 def test_probabilities_are_those_of_the_logits(tmp_path: Path) -> None:

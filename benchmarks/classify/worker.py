@@ -47,7 +47,7 @@ def ours(case: dict[str, Any], data: dict[str, Any]) -> Case:
     if case["case"] == "peak":
         return lambda: _kernels.run_dot_products(100_000)
     if case["case"] == "features":
-        return lambda: _kernels.frame_features(data["normalised"], all=case["feature_set"] == 2)
+        return lambda: _kernels.frame_features(data["normalised"], set=case["feature_set"])
     if "set" in case:
         target, dot = case["set"]
         _kernels.use_simd_target(target)
@@ -67,11 +67,10 @@ def torch(case: dict[str, Any], data: dict[str, Any]) -> Case:
     t.set_num_threads(1)
     t.set_grad_enabled(False)
     if case["case"] == "features":
-        from gr_softmod.classifier.features import _set_1, features
+        from gr_softmod.classifier.features import features
 
         frames = t.from_numpy(data["normalised"])
-        wanted = _set_1 if case["feature_set"] == 1 else features  # those that the network reads, no more: as ours
-        return lambda: wanted(frames)
+        return lambda: features(frames, case["feature_set"])  # those that the network reads, no more: as ours
     from gr_softmod.classifier.architectures import build
     from gr_softmod.classifier.network import Network
 

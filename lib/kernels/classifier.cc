@@ -40,9 +40,7 @@ Classifier::Classifier(Model model, std::size_t threads)
       d_has_iq(node_of(Op::iq) != nullptr), d_pool(checked_threads(threads))
 {
     for (std::size_t i = 0; i < threads; ++i) {
-        const auto last = std::max_element(d_chosen.begin(), d_chosen.end());
-        d_workers.push_back({QuantNetwork::Arena(d_network),
-                             FrameFeatures(frame_length(), last == d_chosen.end() ? 0 : *last + 1),
+        d_workers.push_back({QuantNetwork::Arena(d_network), FrameFeatures(frame_length(), d_chosen),
                              std::vector<float>(d_chosen.size())});
     }
     if (!d_chosen.empty()) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "frame_features.h"
 
+#include "frame_band_kernels.h"
 #include "frame_features_kernels.h"
 #include "frame_octave_kernels.h"
 
@@ -25,6 +26,7 @@ double compress(double z)
 }
 
 static_assert(set_1_count + envelope_bins == features_of_a_rate);
+static_assert(band_count * (1 + envelope_bins) == band_features_of_a_rate);
 
 void set_1(const float* x, std::size_t n, const float* mean, float gain, float* features)
 {
@@ -75,42 +77,86 @@ void set_1(const float* x, std::size_t n, const float* mean, float gain, float* 
         give(real(sum_power + i, power_lags[i]) - 1.0);
 }
 
-void envelope(const float* x, std::size_t n, const float* mean, float gain, float* features)
+void give_means(const double (&sums)[envelope_bins], std::size_t n, float* features)
 {
-    double sums[envelope_bins] = {};
-    octave_kernels().envelope(x, n, mean, gain, sums);
     std::transform(sums, sums + envelope_bins, features,
                    [n](double sum) { return static_cast<float>(sum / static_cast<double>(n)); });
 }
 
+// What scales n samples of this energy to unit power; silence stays silent.
+double power_gain(double energy, std::size_t n)
+{
+    return energy > 0.0 ? static_cast<double>(n) / energy : 1.0;
+}
+
 } // namespace
 
-FrameFeatures::FrameFeatures(std::size_t n, std::size_t wanted)
-    : d_length(n), d_rates(0), d_values(feature_count)
+FrameFeatures::FrameFeatures(std::size_t n, const std::vector<std::size_t>& wanted)
+    : d_length(n), d_values(feature_count)
 {
-    if (wanted <= set_1_count)
-        return;
-    for (d_rates = 1; d_rates * features_of_a_rate < wanted; ++d_rates, n /= 2)
-        d_halved.emplace_back(n); // n / 2 samples of two floats
+    bool any_bands = false;
+    for (const auto place : wanted) {
+        const bool band = place >= set_2_count;
+        const std::size_t rate =
+            band ? (place - set_2_count) / band_features_of_a_rate : place / features_of_a_rate;
+        d_rates.resize(std::max(d_rates.size(), rate + 1));
+        const bool of_set_1 = !band && place % features_of_a_rate < set_1_count;
+        (band ? d_rates[rate].bands : of_set_1 ? d_rates[rate].set_1 : d_rates[rate].envelope) = true;
+        any_bands = any_bands || band;
+    }
+    for (std::size_t rate = 0; rate + 1 < d_rates.size(); ++rate)
+        d_rates[rate].halved.resize(2 * (n >> (rate + 1)));
+    if (any_bands) {
+        d_padded.resize(2 * (n + 2 * band_reach));
+        d_powers.resize(band_count * n);
+    }
+}
+
+void FrameFeatures::bands(const float* x, std::size_t n, const float* mean, float gain, float* features)
+{
+    // Frames of lower rates are shorter: what is behind them has to be cleared, what is before stays.
+    float* middle = d_padded.data() + 2 * band_reach;
+    for (std::size_t i = 0; i < n; ++i) {
+        middle[2 * i] = (x[2 * i] - mean[0]) * gain;
+        middle[2 * i + 1] = (x[2 * i + 1] - mean[1]) * gain;
+    }
+    std::fill_n(middle + 2 * n, 2 * band_reach, 0.0f);
+    double energies[band_count];
+    band_kernel()(d_padded.data(), n, d_powers.data(), energies);
+    for (std::size_t band = 0; band < band_count; ++band) {
+        *features++ = static_cast<float>(std::sqrt(energies[band] / static_cast<double>(n) + tiny));
+        double sums[envelope_bins] = {};
+        octave_kernels().envelope_of_powers(d_powers.data() + band * n, n,
+                                            static_cast<float>(power_gain(energies[band], n)), sums);
+        give_means(sums, n, features);
+        features += envelope_bins;
+    }
 }
 
 const float* FrameFeatures::of(const float* x, const float* mean, float gain)
 {
-    set_1(x, d_length, mean, gain, d_values.data());
-    if (d_rates > 0)
-        envelope(x, d_length, mean, gain, d_values.data() + set_1_count);
     const float none[2] = {0.0f, 0.0f};
     std::size_t n = d_length;
-    for (std::size_t rate = 1; rate < d_rates; ++rate) {
-        float* halved = d_halved[rate - 1].data();
-        const double energy = octave_kernels().halve(x, n, mean, gain, halved);
+    float *plain = d_values.data(), *filtered = plain + set_2_count;
+    for (auto& rate : d_rates) {
+        if (rate.set_1)
+            set_1(x, n, mean, gain, plain);
+        if (rate.envelope) {
+            double sums[envelope_bins] = {};
+            octave_kernels().envelope(x, n, mean, gain, sums);
+            give_means(sums, n, plain + set_1_count);
+        }
+        if (rate.bands)
+            bands(x, n, mean, gain, filtered);
+        plain += features_of_a_rate;
+        filtered += band_features_of_a_rate;
+        if (rate.halved.empty())
+            break;
+        const double energy = octave_kernels().halve(x, n, mean, gain, rate.halved.data());
         n /= 2;
-        x = halved;
+        x = rate.halved.data();
         mean = none;
-        gain = energy > 0.0 ? static_cast<float>(std::sqrt(static_cast<double>(n) / energy)) : 1.0f;
-        float* values = d_values.data() + rate * features_of_a_rate;
-        set_1(x, n, mean, gain, values);
-        envelope(x, n, mean, gain, values + set_1_count);
+        gain = static_cast<float>(std::sqrt(power_gain(energy, n)));
     }
     return d_values.data();
 }

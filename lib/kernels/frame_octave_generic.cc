@@ -10,15 +10,30 @@
 
 namespace softmod
 {
+namespace
+{
+
+void add_triangles(float power, double* sums)
+{
+    const float place = (std::sqrt(power + tiny) - envelope_first) / envelope_step;
+    for (std::size_t bin = 0; bin < envelope_bins; ++bin)
+        sums[bin] += std::max(0.0f, 1.0f - std::fabs(place - static_cast<float>(bin)));
+}
+
+} // namespace
 
 void envelope_generic(const float* x, std::size_t n, const float* mean, float gain, double* sums)
 {
     for (std::size_t i = 0; i < n; ++i) {
         const float re = (x[2 * i] - mean[0]) * gain, im = (x[2 * i + 1] - mean[1]) * gain;
-        const float place = (std::sqrt(re * re + im * im + tiny) - envelope_first) / envelope_step;
-        for (std::size_t bin = 0; bin < envelope_bins; ++bin)
-            sums[bin] += std::max(0.0f, 1.0f - std::fabs(place - static_cast<float>(bin)));
+        add_triangles(re * re + im * im, sums);
     }
+}
+
+void envelope_of_powers_generic(const float* powers, std::size_t n, float scale, double* sums)
+{
+    for (std::size_t i = 0; i < n; ++i)
+        add_triangles(powers[i] * scale, sums);
 }
 
 double halve_some(const float* x, std::size_t n, const float* mean, float gain, float* out, std::size_t first,

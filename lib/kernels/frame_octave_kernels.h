@@ -16,12 +16,15 @@ constexpr float half_band[] = {16.0f / 32.0f, 9.0f / 32.0f, -1.0f / 32.0f};
 struct OctaveKernels {
     // Adds the triangles of |(x - mean) gain| over n samples to sums[envelope_bins].
     void (*envelope)(const float* x, std::size_t n, const float* mean, float gain, double* sums);
+    // The same of n samples of which the powers are known: of sqrt(powers scale).
+    void (*envelope_of_powers)(const float* powers, std::size_t n, float scale, double* sums);
     // out: n / 2 samples of (x - mean) gain behind the low-pass; n even, at least 8. Returns their sum of
     // squares.
     double (*halve)(const float* x, std::size_t n, const float* mean, float gain, float* out);
 };
 
 void envelope_generic(const float* x, std::size_t n, const float* mean, float gain, double* sums);
+void envelope_of_powers_generic(const float* powers, std::size_t n, float scale, double* sums);
 double halve_generic(const float* x, std::size_t n, const float* mean, float gain, float* out);
 // Samples first .. last - 1 of what halve gives; whatever lies outside of x is zero.
 double halve_some(const float* x, std::size_t n, const float* mean, float gain, float* out, std::size_t first,

@@ -26,23 +26,18 @@ using V = hn::Vec<D>;
 constexpr std::size_t kLanes = hn::MaxLanes(D());
 constexpr std::size_t kFlush = 64 * kLanes; // samples whose sums stay in float32
 
-void EnvelopeOf(const float* x, std::size_t n, const float* mean, float gain, double* sums)
+// power_at(i): the powers of samples i .. i + kLanes - 1, plus tiny. whole: a multiple of kLanes.
+template <class PowerAt>
+HWY_INLINE void AddTriangles(const PowerAt& power_at, std::size_t whole, double* sums)
 {
     const D d;
-    const V mean_i = hn::Set(d, mean[0]), mean_q = hn::Set(d, mean[1]), g = hn::Set(d, gain);
     const V one = hn::Set(d, 1.0f), first = hn::Set(d, envelope_first / envelope_step);
-    const std::size_t whole = n / kLanes * kLanes;
     for (std::size_t begin = 0; begin < whole; begin += kFlush) {
         V held[envelope_bins];
         for (auto& sum : held)
             sum = hn::Zero(d);
         for (std::size_t i = begin; i < std::min(whole, begin + kFlush); i += kLanes) {
-            V re, im;
-            hn::LoadInterleaved2(d, x + 2 * i, re, im);
-            re = hn::Mul(hn::Sub(re, mean_i), g);
-            im = hn::Mul(hn::Sub(im, mean_q), g);
-            const V p = hn::MulAdd(re, re, hn::MulAdd(im, im, hn::Set(d, tiny)));
-            const V place = hn::MulSub(hn::Sqrt(p), hn::Set(d, 1.0f / envelope_step), first);
+            const V place = hn::MulSub(hn::Sqrt(power_at(i)), hn::Set(d, 1.0f / envelope_step), first);
             for (std::size_t bin = 0; bin < envelope_bins; ++bin) {
                 const V away = hn::AbsDiff(place, hn::Set(d, static_cast<float>(bin)));
                 held[bin] = hn::Add(held[bin], hn::Max(hn::Sub(one, away), hn::Zero(d)));
@@ -51,7 +46,33 @@ void EnvelopeOf(const float* x, std::size_t n, const float* mean, float gain, do
         for (std::size_t bin = 0; bin < envelope_bins; ++bin)
             sums[bin] += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, held[bin])));
     }
+}
+
+void EnvelopeOf(const float* x, std::size_t n, const float* mean, float gain, double* sums)
+{
+    const D d;
+    const V mean_i = hn::Set(d, mean[0]), mean_q = hn::Set(d, mean[1]), g = hn::Set(d, gain);
+    const std::size_t whole = n / kLanes * kLanes;
+    const auto power_at = [&](std::size_t i) {
+        V re, im;
+        hn::LoadInterleaved2(d, x + 2 * i, re, im);
+        re = hn::Mul(hn::Sub(re, mean_i), g);
+        im = hn::Mul(hn::Sub(im, mean_q), g);
+        return hn::MulAdd(re, re, hn::MulAdd(im, im, hn::Set(d, tiny)));
+    };
+    AddTriangles(power_at, whole, sums);
     envelope_generic(x + 2 * whole, n - whole, mean, gain, sums);
+}
+
+void EnvelopeOfPowers(const float* powers, std::size_t n, float scale, double* sums)
+{
+    const D d;
+    const std::size_t whole = n / kLanes * kLanes;
+    const auto power_at = [&](std::size_t i) {
+        return hn::MulAdd(hn::LoadU(d, powers + i), hn::Set(d, scale), hn::Set(d, tiny));
+    };
+    AddTriangles(power_at, whole, sums);
+    envelope_of_powers_generic(powers + whole, n - whole, scale, sums);
 }
 
 double HalfOf(const float* x, std::size_t n, const float* mean, float gain, float* out)
@@ -101,9 +122,9 @@ namespace HWY_NAMESPACE
 OctaveKernels OctavesOfTarget()
 {
 #if HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
-    return {envelope_generic, halve_generic};
+    return {envelope_generic, envelope_of_powers_generic, halve_generic};
 #else
-    return {EnvelopeOf, HalfOf};
+    return {EnvelopeOf, EnvelopeOfPowers, HalfOf};
 #endif
 }
 
@@ -121,7 +142,7 @@ HWY_EXPORT(OctavesOfTarget);
 
 OctaveKernels octave_kernels()
 {
-    return simd_is_generic() ? OctaveKernels{envelope_generic, halve_generic}
+    return simd_is_generic() ? OctaveKernels{envelope_generic, envelope_of_powers_generic, halve_generic}
                              : HWY_DYNAMIC_DISPATCH(OctavesOfTarget)();
 }
 

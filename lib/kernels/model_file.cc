@@ -56,10 +56,10 @@ void read_features(const nlohmann::json& features, Model& model)
     if (features.is_null())
         return;
     expect_keys(features, "features", {"set", "names"});
-    const auto set = integer_of(features["set"], "set of features", 1, 2);
+    const auto set = integer_of(features["set"], "set of features", 1, feature_sets);
     model.feature_names = different_texts(features["names"], "names of features");
     const auto& known = feature_names();
-    const auto last = known.begin() + (set == 1 ? set_1_count : feature_count);
+    const auto last = known.begin() + static_cast<std::ptrdiff_t>(feature_set_counts[set - 1]);
     for (const auto& name : model.feature_names)
         if (std::find(known.begin(), last, name) == last)
             throw std::invalid_argument("names of features has '" + name + "', which is not in set " +
@@ -67,11 +67,13 @@ void read_features(const nlohmann::json& features, Model& model)
     if (model.frame_length < shortest_feature_frame)
         throw std::invalid_argument("frame_length is " + std::to_string(model.frame_length) +
                                     "; features need at least " + std::to_string(shortest_feature_frame));
-    const auto here = known.begin() + static_cast<std::ptrdiff_t>(known_features(model.frame_length));
-    for (const auto& name : model.feature_names)
-        if (std::find(known.begin(), here, name) == here)
+    const auto here = known_features(model.frame_length);
+    for (const auto& name : model.feature_names) {
+        const auto place = static_cast<std::size_t>(std::find(known.begin(), last, name) - known.begin());
+        if (!std::binary_search(here.begin(), here.end(), place))
             throw std::invalid_argument("names of features has '" + name + "', which frames of " +
                                         std::to_string(model.frame_length) + " samples do not have");
+    }
 }
 
 void read_parity(const nlohmann::json& parity, TensorShelf& tensors, Model& model)

@@ -118,7 +118,8 @@ TEST(ModelFile, RefusesAWrongDocument)
     expect_fault(set("/features", {{"set", 1}, {"names", {"a"}}}), "'a', which is not in set 1");
     expect_fault(set("/features", {{"set", 1}, {"names", {"envelope_0"}}}),
                  "'envelope_0', which is not in set 1");
-    expect_fault(set("/features", {{"set", 3}, {"names", {"mean"}}}), "set of features");
+    expect_fault(set("/features", {{"set", 2}, {"names", {"band_2"}}}), "'band_2', which is not in set 2");
+    expect_fault(set("/features", {{"set", 4}, {"names", {"mean"}}}), "within 1 to 3");
     expect_fault(set("/features", {{"set", 1}, {"names", {"mean"}}}), "features need at least 128");
     expect_fault(set("/nodes", Json::array()), "nodes must be a list of 1 to 256");
     expect_fault(set("/nodes/1/op", "lstm"), "unknown op 'lstm'");

@@ -70,22 +70,28 @@ Floats integer_logits(Classifier& classifier, const std::optional<Integers>& iq,
     return out;
 }
 
-Floats frame_features(const Frames& frames, bool all)
+Floats frame_features(const Frames& frames, std::size_t set)
 {
     if (frames.ndim() != 2 || static_cast<std::size_t>(frames.shape(1)) < softmod::shortest_feature_frame)
         throw std::invalid_argument("frames must be complex64 [batch, length], length at least " +
                                     std::to_string(softmod::shortest_feature_frame));
     const auto n = static_cast<std::size_t>(frames.shape(0)),
                length = static_cast<std::size_t>(frames.shape(1));
-    const auto count = all ? softmod::known_features(length) : softmod::set_1_count;
-    Floats out({n, count});
+    if (set < 1 || set > softmod::feature_sets)
+        throw std::invalid_argument("set is " + std::to_string(set) + "; allowed are 1 to " +
+                                    std::to_string(softmod::feature_sets));
+    const auto places = softmod::known_features(length, set);
+    Floats out({n, places.size()});
     const auto* from = reinterpret_cast<const float*>(frames.data());
     auto* to = out.mutable_data();
     py::gil_scoped_release release;
     const float mean[2] = {0.0f, 0.0f};
-    softmod::FrameFeatures features(length, count);
-    for (std::size_t i = 0; i < n; ++i)
-        std::copy_n(features.of(from + 2 * i * length, mean, 1.0f), count, to + i * count);
+    softmod::FrameFeatures features(length, places);
+    for (std::size_t i = 0; i < n; ++i) {
+        const auto* values = features.of(from + 2 * i * length, mean, 1.0f);
+        for (const auto place : places)
+            *to++ = values[place];
+    }
     return out;
 }
 
@@ -146,14 +152,14 @@ Raises:
             "What the network was packed for at construction, e.g. 'avx512 vnni' or 'generic'.")
         .def_property_readonly("arena_bytes", &Classifier::arena_bytes,
                                "Memory that one frame's activations live in.");
-    m.def("frame_features", &frame_features, py::arg("frames"), py::arg("all") = false,
-          "Features (docs/features.md) of frames of unit power: complex64 [B, N] -> float32 [B, 41], set 1, "
-          "or all\n"
-          "that frames of N samples have.");
+    m.def(
+        "frame_features", &frame_features, py::arg("frames"), py::arg("set") = 1,
+        "Features (docs/features.md) of frames of unit power: complex64 [B, N] -> float32 [B, F], those of\n"
+        "set 1, 2 or 3 that frames of N samples have.");
     m.def("run_dot_products", &softmod::run_dot_products, py::arg("rounds"),
           py::call_guard<py::gil_scoped_release>(),
           "For benchmarks: products of bytes in registers, as fast as the core can; returns how many.");
     m.def(
         "feature_names", [] { return softmod::feature_names(); },
-        "All features, in order; those of set 1 come first.");
+        "All features, in order; the smaller sets come first.");
 }

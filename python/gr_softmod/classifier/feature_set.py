@@ -29,8 +29,9 @@ ENVELOPE_FIRST, ENVELOPE_STEP, ENVELOPE_BINS = 0.1, 0.15, 13
 HALF_BAND = (-1 / 32, 0.0, 9 / 32, 16 / 32, 9 / 32, 0.0, -1 / 32)
 #: How often a frame's rate is halved.
 OCTAVES = 2
-#: Half of each matched filter, middle tap first: root raised cosine, roll-off 0.35, of 3, 3.8 and 4.8 samples a symbol,
-#: under the root of a Hann window of 19 points, of unit energy. With the octaves they reach from 3 to 19 samples.
+#: Half of each matched filter, middle tap first: root raised cosine, roll-off 0.35, of 3, 3.78 and 4.76 samples a
+#: symbol (a third of an octave apart), under the root of a Hann window of 19 points, of unit energy. With the octaves
+#: they reach from 3 to 19 samples.
 MATCHED = (
     (0.6455, 0.4975, 0.1856, -0.0432, -0.0831, -0.0226, 0.0168, 0.0111, -0.0004),
     (0.5809, 0.4915, 0.2791, 0.0663, -0.0513, -0.0633, -0.0257, 0.0033, 0.0064),

@@ -43,12 +43,12 @@ def normalise(frames: Tensor) -> Tensor:
     return frames * scale[..., None]
 
 
-def features(frames: Tensor) -> Tensor:
-    """All features of frames of unit mean power (see :func:`normalise`).
+def features(frames: Tensor, feature_set: int = 3) -> Tensor:
+    """All features of a set, 1 to 3, of frames of unit mean power (see :func:`normalise`).
 
     Shape:
         frames [..., N] complex, N at least 128 -> [..., F] float of the same precision; F and the order are those of
-        :func:`~gr_softmod.classifier.feature_set.known_features`: 288 for frames of 1024.
+        :func:`~gr_softmod.classifier.feature_set.known_features`: 288 for frames of 1024 and set 3.
     Raises:
         ValueError: the frames are not complex or too short.
     Source: the cumulants are those of Swami and Sadler, "Hierarchical digital modulation classification using
@@ -59,12 +59,15 @@ def features(frames: Tensor) -> Tensor:
             f"frames are {frames.dtype} of {frames.shape[-1]} samples; features need complex frames of at least "
             f"{MINIMUM_LENGTH}"
         )
+    if feature_set == 1:
+        return _set_1(frames)
     plain, filtered = [], []
     for octave in range(octaves_of(frames.shape[-1]) + 1):
         if octave:
             frames = normalise(_filtered(frames, [HALF_BAND], stride=2)[..., 0, :])
         plain += [_set_1(frames), _envelope(frames)]
-        filtered.append(_bands(frames))
+        if feature_set == 3:
+            filtered.append(_bands(frames))
     return torch.cat(plain + filtered, -1)
 
 
