@@ -289,12 +289,12 @@ def test_single_precision_is_enough() -> None:
 
 @given(phase=st.floats(0, 2 * pi), level=st.floats(1e-4, 1e4), offset=st.floats(-0.4, 0.4))
 def test_phase_level_and_offset_change_nothing_they_should_not(phase: float, level: float, offset: float) -> None:
-    frames = torch.tensor(mixed_frames()[:8])
+    frames = torch.tensor(mixed_frames()[::10])
     plain = features(frames)
     turned = features(normalise(frames * (level * np.exp(1j * phase))))
     torch.testing.assert_close(turned, plain, rtol=0, atol=1e-5)
     carrier = torch.exp(2j * pi * offset * torch.arange(frames.shape[-1], dtype=torch.float64))
-    moved = features(frames * carrier)
+    moved = features(frames * carrier, 1)
     kept = [i for i, name in enumerate(SET_1) if name.startswith(UNCHANGED_BY_OFFSET)]
     torch.testing.assert_close(moved[:, kept], plain[:, kept], rtol=0, atol=1e-5)
 
