@@ -27,6 +27,7 @@ from gr_softmod.classifier.losses import training_loss
 from gr_softmod.classifier.network import Network
 from gr_softmod.classifier.store import Feed, Prepared, Store
 from gr_softmod.modem.checkpoint import load_checkpoint, save_checkpoint
+from gr_softmod.modem.distributed import leave_group_at_exit
 from gr_softmod.run_dir import RunDir, RunError, first_line
 
 __all__ = ["Fit", "Score", "make_fabric", "progress_bar", "score"]
@@ -67,6 +68,7 @@ def make_fabric(config: DeviceConfig) -> Fabric:
         precision=config.precision,
     )
     fabric.launch()
+    leave_group_at_exit()
     return fabric
 
 

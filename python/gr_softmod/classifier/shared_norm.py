@@ -4,12 +4,30 @@
 from __future__ import annotations
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
+from torch.autograd.function import FunctionCtx, once_differentiable
 
 from gr_softmod.modem.distributed import world_size
 
 __all__ = ["SharedBatchNorm"]
+
+
+class _Total(torch.autograd.Function):
+    """The sum over all processes. Each result depends on every process' input, so gradients are summed likewise."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
+        x = x.contiguous().clone()
+        dist.all_reduce(x)
+        return x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, grad: Tensor) -> Tensor:
+        grad = grad.contiguous().clone()
+        dist.all_reduce(grad)
+        return grad
 
 
 class SharedBatchNorm(nn.BatchNorm1d):
@@ -27,9 +45,9 @@ class SharedBatchNorm(nn.BatchNorm1d):
         axes = [i for i in range(x.ndim) if i != 1]
         shape = [1, -1, *([1] * (x.ndim - 2))]
         count = x.numel() // x.shape[1] * world_size()
-        mean = all_reduce(x.sum(axes)) / count
+        mean = _Total.apply(x.sum(axes)) / count
         centred = x - mean.view(shape)
-        variance = all_reduce(centred.square().sum(axes)) / count
+        variance = _Total.apply(centred.square().sum(axes)) / count
         self._remember(mean.detach(), variance.detach() * count / max(1, count - 1))
         result = centred * (variance + self.eps).rsqrt().view(shape)
         return result * self.weight.view(shape) + self.bias.view(shape)

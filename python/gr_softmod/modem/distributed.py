@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +24,21 @@ def process_group() -> Iterator[None]:
     try:
         yield
     finally:
+        dist.destroy_process_group()
+
+
+@functools.cache
+def leave_group_at_exit() -> None:
+    """Take down the process group that Lightning made before the interpreter goes.
+
+    Lightning does so for NCCL alone. Threads of gloo that outlive the interpreter wait for its lock and are ended
+    there, which aborts the process now and then, long after its work was done.
+    """
+    atexit.register(_leave_group)
+
+
+def _leave_group() -> None:
+    if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
 
 
