@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ import pytest
 import torch
 
 from classifier_graphs import every_operation
+from classifier_helpers import two_processes
 from gr_softmod.classifier import quantize as quantizing
 from gr_softmod.classifier.bit_search import Change, candidates, lowered, nonzero_weights, rank
 from gr_softmod.classifier.config import TrainConfig
@@ -213,14 +211,9 @@ def test_two_processes_prune_and_quantize_as_one_does(float_run: RunDir, tmp_pat
         return sparse, whole
 
     one, two = tmp_path / "one", tmp_path / "two"
-    script = tmp_path / "worker.py"
-    script.write_text(_WORKER)
     prune(verbs(one)[0])
     quantize(verbs(one)[1])
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
-    launch += [json.dumps(config.to_dict()) for config in verbs(two)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    subprocess.run(launch, check=True, env=environment, timeout=300)
+    two_processes(tmp_path, _WORKER, *(json.dumps(config.to_dict()) for config in verbs(two)))
     for name in ("p", "q"):
         wanted, got = (load_saved(RunDir(folder / name)) for folder in (one, two))
         assert got.graph == wanted.graph and got.history == wanted.history

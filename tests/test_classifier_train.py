@@ -2,16 +2,13 @@
 """Training: stored frames, losses, the loop, taking up a run, several processes."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from classifier_helpers import small_config
+from classifier_helpers import small_config, two_processes
 from gr_softmod.classifier import store as stored
 from gr_softmod.classifier.config import DeviceConfig
 from gr_softmod.classifier.features import features, normalise
@@ -223,23 +220,21 @@ def test_shared_norm_alone_is_batch_norm() -> None:
 
 _WORKER = """
 import json, sys
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-from classifier_helpers import small_config
+import torch
+from gr_softmod.classifier.config import TrainConfig
+from gr_softmod.classifier.fit import make_fabric
 from gr_softmod.classifier.train import train
-train(small_config(Path({frames!r}), train={{"steps": 6, "validate_every": 3}}), {out!r})
+config = TrainConfig.model_validate(json.loads(sys.argv[1]))
+train(config)
+held = make_fabric(config.device).setup(torch.nn.Linear(1, 1))  # until the end, as the traceback of a failed step does
 """
 
 
 def test_two_processes_give_what_one_gives(frames: Path, tmp_path: Path) -> None:
-    alone = train(small_config(frames, train={"steps": 6, "validate_every": 3}), tmp_path / "alone")
-    script = tmp_path / "worker.py"
-    script.write_text(
-        _WORKER.format(tests=str(Path(__file__).parent), frames=str(frames), out=str(tmp_path / "together"))
-    )
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    subprocess.run(launch, check=True, env=environment, timeout=120)
+    config = small_config(frames, train={"steps": 6, "validate_every": 3})
+    alone = train(config, tmp_path / "alone")
+    there = config.model_copy(update={"out": str(tmp_path / "together")})
+    two_processes(tmp_path, _WORKER, json.dumps(there.to_dict()))
     together = RunDir(tmp_path / "together")
     one, two = (load_checkpoint(run, "last")["weights"] for run in (alone, together))
     for key in one:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 
 
 @contextmanager
@@ -29,17 +31,24 @@ def process_group() -> Iterator[None]:
 
 @functools.cache
 def leave_group_at_exit() -> None:
-    """Take down the process group that Lightning made before the interpreter goes.
+    """Take down the process group that Lightning made before the interpreter goes; Lightning does so for NCCL alone.
 
-    Lightning does so for NCCL alone. Threads of gloo that outlive the interpreter wait for its lock and are ended
-    there, which aborts the process now and then, long after its work was done.
+    A thread of gloo keeps the tensors of its last work for a moment longer than the caller. If it comes to drop them
+    when the interpreter is going, it is refused the interpreter's lock and its end aborts the process.
     """
     atexit.register(_leave_group)
 
 
 def _leave_group() -> None:
-    if dist.is_available() and dist.is_initialized():
-        dist.destroy_process_group()
+    """The group's threads are joined when nobody holds it any more: what a failed step left in a traceback does."""
+    if not dist.is_available() or not dist.is_initialized():
+        return
+    for module in gc.get_objects():
+        if type(module) is DistributedDataParallel:
+            for name in ("reducer", "logger", "process_group"):
+                vars(module).pop(name, None)
+    gc.collect()
+    dist.destroy_process_group()
 
 
 def rank() -> int:
