@@ -9,7 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from classifier_helpers import DATA, MODEL
+from classifier_helpers import DATA, MODEL, two_processes
 from gr_softmod.classifier.pipeline import PipelineConfig, run_pipeline, run_train
 from gr_softmod.classifier.prune import PruneConfig, PruneSettings, count_weights
 from gr_softmod.classifier.quantize import QuantizeConfig, QuantizeSettings
@@ -75,6 +75,37 @@ def test_a_pipeline_that_is_done_is_only_read(config: Path, runs: list[RunDir]) 
         after = torch.load(run / "best.pt", weights_only=True)["weights"]
         assert all(torch.equal(after[key], value) for key, value in before[run.path.name].items())
     assert logs == {run.path.name: (run / "log.jsonl").read_text() for run in runs[:1]}
+
+
+_WORKER = "from gr_softmod.cli import app; app()"
+
+
+def test_two_processes_run_the_pipeline_as_one_does(config: Path, tmp_path: Path) -> None:
+    """Each stage goes on from the one before, so that rounding adds up: the same bits, and weights that are close."""
+    short = [
+        "train.steps=6",
+        "train.validate_every=6",
+        "prune.steps=1",
+        "prune.fit.steps=4",
+        "prune.fit.validate_every=4",
+    ]
+    short += [
+        "quantize.bits=[[8,8]]",
+        "quantize.fit.steps=4",
+        "quantize.fit.validate_every=4",
+        "quantize.lower.attempts=0",
+    ]
+    arguments = [str(config), *short]
+    alone = run_pipeline([*arguments, f"out={tmp_path / 'alone'}"])
+    two_processes(tmp_path, _WORKER, "pipeline", *arguments, f"out={tmp_path / 'together'}")
+    for run in alone:
+        together = RunDir(tmp_path / "together" / run.path.name)
+        one, two = load_saved(run), load_saved(together)
+        assert two.graph == one.graph and two.history == one.history
+        for key, tensor in one.weights.items():
+            torch.testing.assert_close(two.weights[key], tensor, rtol=1e-2, atol=1e-3, msg=f"{run} {key}")
+        assert together.read_json("cost.json")["score"] == pytest.approx(run.read_json("cost.json")["score"])
+    assert read(together / "model.safetensors").class_names == read(run / "model.safetensors").class_names
 
 
 @pytest.mark.parametrize("verb", ["prune", "eval", "cost"])
