@@ -82,19 +82,9 @@ _WORKER = "from gr_softmod.cli import app; app()"
 
 def test_two_processes_run_the_pipeline_as_one_does(config: Path, tmp_path: Path) -> None:
     """Each stage goes on from the one before, so that rounding adds up: the same bits, and weights that are close."""
-    short = [
-        "train.steps=6",
-        "train.validate_every=6",
-        "prune.steps=1",
-        "prune.fit.steps=4",
-        "prune.fit.validate_every=4",
-    ]
-    short += [
-        "quantize.bits=[[8,8]]",
-        "quantize.fit.steps=4",
-        "quantize.fit.validate_every=4",
-        "quantize.lower.attempts=0",
-    ]
+    stages = {"train": 6, "prune.fit": 4, "quantize.fit": 4}
+    short = [f"{stage}.{key}={steps}" for stage, steps in stages.items() for key in ("steps", "validate_every")]
+    short += ["prune.steps=1", "quantize.bits=[[8,8]]", "quantize.lower.attempts=0"]
     arguments = [str(config), *short]
     alone = run_pipeline([*arguments, f"out={tmp_path / 'alone'}"])
     two_processes(tmp_path, _WORKER, "pipeline", *arguments, f"out={tmp_path / 'together'}")
