@@ -210,7 +210,7 @@ def test_a_dead_consumer_is_forgotten_and_a_late_one_served(stack: ExitStack) ->
     dead = Inlet(outlet.address)
     join(outlet, dead)
     dead.close()
-    until(lambda: (outlet.send(window(0)), outlet.consumers == 0)[1])  # gone: the socket says so
+    until(lambda: (outlet.listen(), outlet.send(window(0)), outlet.consumers == 0)[-1])  # gone: the socket says so
     stuck = stack.enter_context(closing(Inlet(outlet.address)))
     join(outlet, stuck)
     now[0] += FORGET_AFTER + 1  # silent, but not gone
@@ -220,6 +220,15 @@ def test_a_dead_consumer_is_forgotten_and_a_late_one_served(stack: ExitStack) ->
     join(outlet, late)
     outlet.send(window(7))
     assert drain(late) == [7]
+
+
+def test_a_consumer_that_goes_with_its_queue_full_is_forgotten(stack: ExitStack) -> None:
+    outlet = stack.enter_context(closing(Outlet(LOCAL, clock=lambda: 0.0)))
+    dead = Inlet(outlet.address)
+    join(outlet, dead)
+    until(lambda: (outlet.send(window(0, 8192)), outlet.dropped["slow_consumer"] > 0)[-1])
+    dead.close()
+    until(lambda: (outlet.listen(), outlet.send(window(0)), outlet.consumers == 0)[-1])
 
 
 def test_malicious_consumers_cost_nothing(stack: ExitStack) -> None:

@@ -79,6 +79,8 @@ class Outlet:
     def send(self, message: Message) -> None:
         """Give the message to every consumer that has room for it.
 
+        One that has gone is forgotten; where its queue was full, libzmq says so only after a call of :meth:`listen`.
+
         Raises:
             WireError: the message breaks a rule of the format.
         """
