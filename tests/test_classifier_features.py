@@ -245,6 +245,18 @@ def test_what_a_length_has(length: int, rates: int) -> None:
         assert features(torch.ones(1, length, dtype=torch.complex64)).shape == (1, len(all_of_it))
 
 
+@pytest.mark.parametrize("number", [0, 4])
+def test_refuses_a_set_that_there_is_not(number: int) -> None:
+    frames = np.ones((1, 256), np.complex64)
+    for use in (
+        lambda: feature_set.known_features(256, number),
+        lambda: feature_set.compute(frames, number),
+        lambda: features(torch.from_numpy(frames), number),
+    ):
+        with pytest.raises(ValueError, match=f"feature_set is {number}"):
+            use()
+
+
 def test_a_smaller_set_is_part_of_a_larger_one() -> None:
     frames = mixed_frames()[:3, :256]
     everything = dict(zip(feature_set.known_features(256), feature_set.compute(frames).T, strict=True))

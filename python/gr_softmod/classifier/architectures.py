@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gr_softmod.classifier.feature_set import FEATURE_SETS, SET_1, known_features
+from gr_softmod.classifier.feature_set import SET_1, check_set, known_features
 from gr_softmod.classifier.graph import Graph, Node
 
 __all__ = ["ARCHITECTURES", "bacalhaunet", "build", "imperial", "softmod", "vgg10"]
@@ -113,8 +113,7 @@ def softmod(
         raise ValueError(f"pool is {pool!r}; it must be 'avg' or 'max'")
     if not branches or not set(branches) <= {"signal", "expert"}:
         raise ValueError(f"branches are {list(branches)}; allowed are 'signal' and 'expert'")
-    if feature_set not in FEATURE_SETS:
-        raise ValueError(f"feature_set is {feature_set!r}; it must be one of {', '.join(map(str, FEATURE_SETS))}")
+    check_set(feature_set)
     nodes, ends = [], []
     if "signal" in branches:
         nodes += [Node("iq", "iq"), _conv("stem", "iq", channels[0], kernels[0], strides[0])]

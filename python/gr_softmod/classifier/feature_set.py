@@ -72,6 +72,12 @@ def set_of(names: Sequence[str]) -> int:
     return next((number for number, has in FEATURE_SETS.items() if set(names) <= set(has)), max(FEATURE_SETS))
 
 
+def check_set(feature_set: int) -> None:
+    """Raises ValueError: there is no set of this number."""
+    if feature_set not in FEATURE_SETS:
+        raise ValueError(f"feature_set is {feature_set!r}; it must be one of {', '.join(map(str, FEATURE_SETS))}")
+
+
 def octaves_of(frame_length: int) -> int:
     """How often the rate of a frame can be halved: as long as there is a whole number of samples, and enough."""
     found = 0
@@ -83,7 +89,12 @@ def octaves_of(frame_length: int) -> int:
 
 def known_features(frame_length: int, feature_set: int = 3) -> tuple[str, ...]:
     """The features of a set that frames of this length have, in the order of FEATURE_NAMES; none, where they are too
-    short."""
+    short.
+
+    Raises:
+        ValueError: there is no such set.
+    """
+    check_set(feature_set)
     if frame_length < MINIMUM_LENGTH:
         return ()
     if feature_set == 1:
@@ -105,8 +116,9 @@ def compute(frames: NDArray[Any], feature_set: int = 3) -> NDArray[Any]:
     their order are those of :func:`known_features`.
 
     Raises:
-        ValueError: the frames are not complex, or shorter than MINIMUM_LENGTH.
+        ValueError: the frames are not complex, or shorter than MINIMUM_LENGTH; there is no such set.
     """
+    check_set(feature_set)
     if feature_set == 1:
         return compute_set_1(frames)
     plain, filtered = [], []

@@ -25,6 +25,7 @@ from gr_softmod.classifier.feature_set import (
     POWER_LAGS,
     SIGNAL_LAGS,
     TINY,
+    check_set,
     octaves_of,
 )
 
@@ -50,7 +51,7 @@ def features(frames: Tensor, feature_set: int = 3) -> Tensor:
         frames [..., N] complex, N at least 128 -> [..., F] float of the same precision; F and the order are those of
         :func:`~gr_softmod.classifier.feature_set.known_features`: 288 for frames of 1024 and set 3.
     Raises:
-        ValueError: the frames are not complex or too short.
+        ValueError: the frames are not complex or too short; there is no such set.
     Source: the cumulants are those of Swami and Sadler, "Hierarchical digital modulation classification using
         cumulants", 2000, continued to order 6 by Leonov and Shiryaev's formula; the rest is derived on the page.
     """
@@ -59,6 +60,7 @@ def features(frames: Tensor, feature_set: int = 3) -> Tensor:
             f"frames are {frames.dtype} of {frames.shape[-1]} samples; features need complex frames of at least "
             f"{MINIMUM_LENGTH}"
         )
+    check_set(feature_set)
     if feature_set == 1:
         return _set_1(frames)
     plain, filtered = [], []
